@@ -1,0 +1,127 @@
+"""Files that are either whole or absent: atomic writes, JSONL with or without gzip, and content hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from luthier.core.errors import LuthierError
+from luthier.core.jsonvalue import Json, dump
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
+    """A binary file that takes the place of `path` only when the block ends without an error.
+
+    The bytes go to `<name>.tmp`, are synced to the disk, and are renamed over `path`; a kill at any moment leaves
+    either the old file or the new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise LuthierError(str(path), f"it could not be written: {error.strerror or error}", "free space or choose another folder") from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_writer(path) as file:
+        file.write(content)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write a whole UTF-8 file atomically."""
+    write_bytes(path, content.encode("utf-8"))
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Write one indented JSON document atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Json:
+    """Read one JSON document of ours."""
+    value: Json = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+@contextlib.contextmanager
+def jsonl_writer(path: Path) -> Iterator[Callable[[Json], None]]:
+    """A function that appends one object to a JSONL file; the file appears when the block ends.
+
+    `.gz` paths are compressed without a time stamp, so that equal rows give equal bytes.
+    """
+    with atomic_writer(path) as raw:
+        packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if path.suffix == ".gz" else None
+        with io.TextIOWrapper(packed or _Unclosable(raw), encoding="utf-8", newline="\n") as text:
+            yield lambda value: _write_line(text, value)
+
+
+def write_jsonl(path: Path, rows: Iterable[Json]) -> None:
+    """Write all rows to a JSONL file atomically."""
+    with jsonl_writer(path) as write:
+        for row in rows:
+            write(row)
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Json]]:
+    """The objects of a JSONL file of ours, one at a time."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.strip():
+                yield json.loads(line)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes, as hex."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class _Unclosable(io.RawIOBase):
+    """Passes writes on and ignores `close`, which belongs to the atomic writer."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        return self._file.write(data)  # type: ignore[arg-type]
+
+
+def _write_line(text: io.TextIOWrapper, value: Json) -> None:
+    text.write(dump(value) + "\n")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; file systems that cannot open folders are left to their own ways."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

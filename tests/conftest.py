@@ -1,0 +1,23 @@
+"""What all tests share: one thread each, no network, and the one door to real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data and models; tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("LUTHIER_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("real data is not here (set LUTHIER_SHARED to its folder)")
+    return folder
