@@ -1,0 +1,142 @@
+"""The attention function that every family calls, and the layouts that it knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from luthier.models.attention.plain import Scoring, attend
+from luthier.text.forest import visible
+
+SEAM = "luthier"
+DENSE_NODES = 2048
+"""Queries are cut so that no mask has more than this many rows: no N × N tensor beyond it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Independent sequences side by side, padded on the right: plain causal attention within each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trees:
+    """A forest: nodes see their ancestors and themselves. `plain` says for each tree whether it is a single branch.
+
+    `kept`, where given, receives each layer's keys and values (G, N, D), for decoding to go on from.
+    """
+
+    leave_N: Tensor
+    depth_N: Tensor
+    borders: tuple[int, ...]
+    plain: tuple[bool, ...]
+    kept: dict[int, tuple[Tensor, Tensor]] | None = None
+    masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """One new token for each of B sequences whose earlier keys and values are kept, (B, G, T, D) a layer.
+
+    `length_B` counts the tokens before the new one; the layer writes the new key and value at that place.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    length_B: Tensor
+
+
+Layout: TypeAlias = Sequences | Trees | Grown
+
+
+def install() -> None:
+    """Register the seam with `transformers`; doing it twice changes nothing."""
+    ALL_ATTENTION_FUNCTIONS.register(SEAM, seam)
+
+
+_UNDERSTOOD = frozenset({
+    "scaling", "dropout", "sliding_window", "softcap", "is_causal", "luthier_layout",
+    # These only repeat what the layout already says, or what is never used here.
+    "position_ids", "cache_position", "use_cache", "past_key_values", "past_key_value", "output_attentions", "output_hidden_states", "return_dict",
+    "position_embeddings", "head_mask", "deterministic",
+})  # fmt: skip
+
+
+def seam(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None, **said: object) -> tuple[Tensor, None]:
+    """Attention of query (B, H, T, D) over key and value (B, G, T, D) by the layout among the keywords; gives (B, T, H, D).
+
+    Raises:
+        TypeError: the family passes something that changes attention and that no backend here knows.
+
+    """
+    unknown = [name for name, value_ in said.items() if name not in _UNDERSTOOD and value_ is not None]
+    if attention_mask is not None:
+        unknown.append("attention_mask")
+    layout = said.get("luthier_layout")
+    if not isinstance(layout, Sequences | Trees | Grown):
+        unknown.append("no luthier_layout")
+    if unknown:
+        raise TypeError(f"{type(module).__name__} passes to attention what Luthier does not know: {', '.join(unknown)}")
+    scoring = Scoring(said.get("scaling"), said.get("softcap"), float(said.get("dropout") or 0.0))  # type: ignore[arg-type]
+    window = said.get("sliding_window")
+    assert window is None or isinstance(window, int), "families give a window in tokens"
+    if isinstance(layout, Trees):
+        out = _in_trees(module, query, key, value, layout, window, scoring)
+    elif isinstance(layout, Grown):
+        out = _grown(module, query, key, value, layout, window, scoring)
+    else:
+        out = _in_sequences(query, key, value, window, scoring)
+    return out.transpose(1, 2), None
+
+
+def _in_sequences(query: Tensor, key: Tensor, value: Tensor, window: int | None, scoring: Scoring) -> Tensor:
+    n = query.shape[2]
+    mask = None
+    if window is not None and n > window:
+        place = torch.arange(n, device=query.device)
+        gap = place[:, None] - place[None]
+        mask = (gap >= 0) & (gap < window)
+    return attend(query, key, value, mask, True, scoring)
+
+
+def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout: Trees, window: int | None, scoring: Scoring) -> Tensor:
+    """Each tree apart, since none sees another; a tree that is one branch needs no mask."""
+    if layout.kept is not None:
+        layout.kept[int(module.layer_idx)] = (key[0], value[0])  # type: ignore[arg-type]
+    parts = []
+    for (start, stop), plain in zip(zip(layout.borders, layout.borders[1:], strict=False), layout.plain, strict=True):
+        for low in range(start, stop, DENSE_NODES):
+            high = min(low + DENSE_NODES, stop)
+            mask = None if plain and high - start <= min(DENSE_NODES, window or DENSE_NODES) else _mask(layout, start, low, high, window)
+            q, k, v = (states[:, :, a:high] for states, a in ((query, low), (key, start), (value, start)))
+            parts.append(attend(q, k, v, mask, True, scoring))
+    return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+
+
+def _mask(layout: Trees, start: int, low: int, high: int, window: int | None) -> Tensor:
+    """Which keys `start … high` the queries `low … high` of one tree see; layers share the answer."""
+    found = layout.masks.get((low, high, window))
+    if found is None:
+        found = visible(layout.leave_N, low, high, start)
+        if window is not None:
+            found = found & (layout.depth_N[low:high, None] - layout.depth_N[None, start:high] < window)
+        layout.masks[low, high, window] = found
+    return found
+
+
+def _grown(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout: Grown, window: int | None, scoring: Scoring) -> Tensor:
+    """Query, key and value hold one token of each sequence, (1, ·, B, D); gives (1, H, B, D)."""
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    sequence = torch.arange(query.shape[2], device=query.device)
+    layout.keys[layer][sequence, :, layout.length_B] = key[0].transpose(0, 1)
+    layout.values[layer][sequence, :, layout.length_B] = value[0].transpose(0, 1)
+    n = int(layout.length_B.max()) + 1
+    place = torch.arange(n, device=query.device)[None]
+    mask = place <= layout.length_B[:, None]
+    if window is not None:
+        mask = mask & (layout.length_B[:, None] - place < window)
+    out = attend(query[0].transpose(0, 1)[:, :, None], layout.keys[layer][:, :, :n], layout.values[layer][:, :, :n], mask[:, None, None], False, scoring)
+    return out[:, :, 0].transpose(0, 1)[None]

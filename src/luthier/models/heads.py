@@ -1,0 +1,42 @@
+"""Heads that read a whole row: a linear layer on one pooled state."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from luthier.text.batching import Batch
+
+Pooling: TypeAlias = Literal["last", "mean"]
+
+
+class RowHead(nn.Module):
+    """Scores (R, C) from the rows' pooled states: that of the last token, or the mean over all tokens of a row.
+
+    Its weights start at zero, so that an untrained head prefers no class; they are kept in float32.
+    """
+
+    def __init__(self, width: int, n_scores: int, pooling: Pooling) -> None:
+        super().__init__()
+        self.pooling: Pooling = pooling
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.linear = nn.Linear(width, n_scores)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, states_MD: Tensor, batch: Batch) -> Tensor:
+        """Scores of the batch's rows from its flattened states."""
+        pooled: Tensor = self.norm(pool(states_MD, batch, self.pooling).to(self.linear.weight.dtype))
+        scores: Tensor = self.linear(pooled)
+        return scores
+
+
+def pool(states_MD: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
+    """The rows' states (R, D): each row's last, or the mean over its tokens. A shared node counts for each of its rows."""
+    if pooling == "last":
+        return states_MD[batch.pool_R]
+    sums = torch.zeros(batch.n_rows, states_MD.shape[-1], dtype=states_MD.dtype, device=states_MD.device)
+    sums = sums.index_add(0, batch.path_row_P, states_MD[batch.path_P])
+    return sums / torch.bincount(batch.path_row_P, minlength=batch.n_rows)[:, None].to(sums.dtype)

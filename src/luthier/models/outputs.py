@@ -1,0 +1,59 @@
+"""What objectives see of a forward pass: answers to questions, never rows × vocabulary of logits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from luthier.text.batching import Batch
+
+if TYPE_CHECKING:
+    from luthier.models.network import Network
+
+MAX_LOGITS = 16 * 2**20
+"""Logits held at once, in numbers: beyond it the output layer runs in chunks that are computed again for the gradient."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """The flattened states (M, D) of one batch, and the network that can read them."""
+
+    network: Network
+    states_MD: Tensor
+
+    def token_logps(self, batch: Batch) -> Tensor:
+        """The log-probability (S,), in nats and float32 or better, of each supervised token.
+
+        The output layer runs once for each distinct source state, in chunks.
+        """
+        sources, where = batch.source_S.unique(return_inverse=True)
+        states = self.states_MD[sources]
+        n_chunk = max(1, MAX_LOGITS // self.network.n_vocabulary)
+        if len(sources) <= n_chunk:
+            return self._logps(states, where, batch.target_S)
+        out = torch.empty(len(where), dtype=self._exact_dtype, device=states.device)
+        parts, places = [], []
+        for low in range(0, len(sources), n_chunk):
+            inside = ((where >= low) & (where < low + n_chunk)).nonzero()[:, 0]
+            chunk = states[low : low + n_chunk]
+            parts.append(checkpoint(self._logps, chunk, where[inside] - low, batch.target_S[inside], use_reentrant=False))
+            places.append(inside)
+        return out.index_copy(0, torch.cat(places), torch.cat(parts))
+
+    def row_scores(self, batch: Batch) -> Tensor:
+        """The head's scores (R, C) of the batch's rows."""
+        assert self.network.head is not None, "this network was built without a head"
+        scores: Tensor = self.network.head(self.states_MD, batch)
+        return scores
+
+    @property
+    def _exact_dtype(self) -> torch.dtype:
+        return torch.promote_types(self.states_MD.dtype, torch.float32)
+
+    def _logps(self, states: Tensor, where: Tensor, target: Tensor) -> Tensor:
+        logits = self.network.logits(states).to(self._exact_dtype)
+        return logits[where, target] - logits.logsumexp(-1)[where]

@@ -1,0 +1,85 @@
+"""Rows packed as tries of shared token prefixes: what several rows begin with is computed once, exactly.
+
+Nodes stand in preorder, so that one integer a node is the whole attention mask:
+
+    node j is visible to node i  <=>  j <= i < leave[j]        leave[j]: the first node after j's subtree
+    position of a node            =   its depth
+    number of nodes               =   number of distinct prefixes of the rows
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from luthier.text.batch import Supervision, supervise
+from luthier.text.rows import Row, n_shared, sort_key
+
+
+@dataclass(frozen=True, eq=False)
+class Forest(Supervision):
+    """N nodes: their tokens, depths and subtree ends, and the borders of the trees, all of shape (N,) or (trees + 1,)."""
+
+    tokens_N: Tensor
+    depth_N: Tensor
+    leave_N: Tensor
+    borders: tuple[int, ...]
+
+    @property
+    def n_nodes(self) -> int:
+        """N, the tokens that are computed."""
+        return len(self.tokens_N)
+
+
+def make_forest(rows: Sequence[Row], share: bool = True) -> Forest:
+    """Pack rows into a forest. Without `share`, each row becomes a tree of its own, as random layers need it."""
+    order = sorted(range(len(rows)), key=lambda r: (sort_key(rows[r]), r)) if share else list(range(len(rows)))
+    n_all = sum(row.n_tokens for row in rows)
+    tokens, depth, leave = (np.zeros(n_all, dtype=np.int64) for _ in range(3))
+    paths: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(rows)
+    path = np.zeros(0, dtype=np.int64)  # the nodes of the row before, by depth
+    n = 0
+    borders: list[int] = []
+    for r in order:
+        row = rows[r].tokens
+        shared = n_shared(tokens[path], row) if share else 0
+        leave[path[shared:]] = n  # what the row before did not share ends here
+        new = np.arange(n, n + len(row) - shared)
+        if shared == 0:
+            borders.append(n)
+        path = np.concatenate([path[:shared], new])
+        tokens[new], depth[new] = row[shared:], np.arange(shared, len(row))
+        paths[r] = path
+        n += len(new)
+    leave[path] = n
+    return Forest(
+        tokens_N=torch.from_numpy(tokens[:n].copy()),
+        depth_N=torch.from_numpy(depth[:n].copy()),
+        leave_N=torch.from_numpy(leave[:n].copy()),
+        borders=(*borders, n),
+        **supervise(rows, paths),  # type: ignore[arg-type]
+    )
+
+
+def visible(leave_N: Tensor, start: int = 0, stop: int | None = None, first: int = 0) -> Tensor:
+    """The mask by definition: True where the query node (rows `start` to `stop`) sees the key node (columns from `first`)."""
+    stop = len(leave_N) if stop is None else stop
+    query = torch.arange(start, stop, device=leave_N.device)[:, None]
+    key = torch.arange(first, stop, device=leave_N.device)[None]
+    return (key <= query) & (query < leave_N[None, first:stop])
+
+
+def count_nodes(rows: Sequence[Row]) -> int:
+    """How many nodes the forest of these rows has, without building it."""
+    ordered = sorted(rows, key=sort_key)
+    n = 0
+    before = np.zeros(0, dtype=np.int64)
+    for row in ordered:
+        n += row.n_tokens - n_shared(before, row.tokens)
+        before = row.tokens
+    return n

@@ -1,0 +1,232 @@
+"""Conversations to tokens and back, by laws that hold for any template.
+
+    a trained row  =  prompt(messages before the turn) ++ reply ++ stop, each tokenised apart
+    the prompt served is token for token the prompt trained
+
+A prompt that holds earlier replies is cut where those replies begin and end and tokenised piece by piece, so that a
+token never spans the border between what the model wrote and what stood around it. Where a template rewrites earlier
+turns (it strips their reasoning, say), the conversation gives one row for each trained turn.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from luthier.core.errors import LuthierError
+from luthier.core.examples import Chat, Pair
+from luthier.core.jsonvalue import Json
+from luthier.core.messages import Message, to_dict
+from luthier.text.replies import ReplyFormat
+from luthier.text.tokenizer import Tokenizer
+
+_PROBE = "PROBE"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Tokens (T,) of a conversation and, for each, the loss weight of predicting it."""
+
+    tokens: list[int]
+    weights: list[float]
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """Where one assistant turn stands: the text before it, and the reply's own text."""
+
+    before: str
+    reply: str
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Renders conversations with a model's own chat template."""
+
+    tokenizer: Tokenizer
+
+    @cached_property
+    def _tail(self) -> str:
+        """What the template writes after a reply: the text of the stop token and whatever follows it."""
+        asked = Chat("", (Message("user", "?"),))
+        answered = Chat("", (*asked.messages, Message("assistant", _PROBE)))
+        before, full = self._text(asked, True), self._text(answered, False)
+        if not full.startswith(before) or _PROBE not in full[len(before) :]:
+            raise LuthierError(
+                "the chat template",
+                "a reply does not stand where the generation prompt ends, so what is trained would not be what is served",
+                "give the model another chat template (chat_template.jinja in its folder)",
+            )
+        return full[len(before) :].rpartition(_PROBE)[2]
+
+    @cached_property
+    def _stop(self) -> tuple[int, str]:
+        """The stop token, and its text as the template writes it ('' where the template has none)."""
+        tokens = self.tokenizer.encode(self._tail) if self._tail else []
+        if tokens and tokens[0] in self.tokenizer.special_ids:
+            text = self.tokenizer.decode(tokens[:1])
+            if self._tail.startswith(text):
+                return tokens[0], text
+        return self.tokenizer.eos_id, ""
+
+    @property
+    def stop_id(self) -> int:
+        """The token that ends a reply."""
+        return self._stop[0]
+
+    @cached_property
+    def replies(self) -> ReplyFormat:
+        """How the template writes reasoning and tool calls inside a reply."""
+        return ReplyFormat.of(self.tokenizer.template_text)
+
+    def prompt(self, chat: Chat) -> list[int]:
+        """The tokens that stand before the next reply; of two equal conversations, always the same."""
+        self._refuse_what_cannot_be_rendered(chat)
+        text = self._text(chat, True)
+        return self._encode(text, self._stable_turns(chat, text))
+
+    def render(self, chat: Chat) -> tuple[Rendered, ...]:
+        """The conversation's trained rows: one, or one for each trained turn where the template rewrites earlier turns."""
+        self._refuse_what_cannot_be_rendered(chat)
+        trained = [i for i, message in enumerate(chat.messages) if message.role == "assistant" and message.trained_weight > 0]
+        if not trained:
+            return ()
+        whole = Chat(chat.id, chat.messages[: trained[-1] + 1], chat.tools, chat.template_options, source=chat.source)
+        text = self._text(whole, False)
+        turns = self._stable_turns(whole, text)
+        if self._stop[1] and all(i in turns for i in trained):
+            return (self._one_row(whole, text, turns),)
+        return tuple(self._row_of_turn(chat, i) for i in trained)
+
+    def reply(self, chat: Chat) -> list[int]:
+        """The tokens of the conversation's last turn, stop token included."""
+        return [*self.tokenizer.encode(self._turn(chat, len(chat.messages) - 1).reply), self.stop_id]
+
+    def document(self, text: str) -> list[int]:
+        """Plain text as a model reads it: between its begin and end tokens."""
+        return [*self._begin, *self.tokenizer.encode(text), self.tokenizer.eos_id]
+
+    @property
+    def _begin(self) -> list[int]:
+        return [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
+
+    def parse(self, tokens: Sequence[int]) -> Message:
+        """The message that a reply's tokens say, the stop token left out."""
+        kept = list(tokens)
+        while kept and kept[-1] in (self.stop_id, self.tokenizer.eos_id):
+            kept.pop()
+        return self.replies.parse(self.tokenizer.decode(kept))
+
+    def normalise(self, message: Message) -> Message:
+        """What `parse` gives back of a message that was rendered: the template's tidying, and nothing else, applied."""
+        asked = Chat("", (Message("user", "?"), message))
+        return self.replies.parse(self._turn(asked, 1).reply)
+
+    def _one_row(self, chat: Chat, text: str, turns: dict[int, _Turn]) -> Rendered:
+        """The whole conversation as one row, each reply and its stop token weighted as the message says."""
+        tokens: list[int] = []
+        weights: list[float] = []
+        at = 0
+        for i, turn in turns.items():
+            weight = chat.messages[i].trained_weight
+            context = self._piece(text[at : len(turn.before)])
+            reply = [*self.tokenizer.encode(turn.reply), self.stop_id]
+            tokens += context + reply
+            weights += [0.0] * len(context) + [weight] * len(reply)
+            at = len(turn.before) + len(turn.reply)
+            at += len(self._stop[1])
+        return Rendered(tokens, weights)
+
+    def _row_of_turn(self, chat: Chat, i: int) -> Rendered:
+        before = Chat(chat.id, chat.messages[:i], chat.tools, chat.template_options, source=chat.source)
+        context = self.prompt(before)
+        upto = Chat(chat.id, chat.messages[: i + 1], chat.tools, chat.template_options, source=chat.source)
+        reply = self.reply(upto)
+        return Rendered(context + reply, [0.0] * len(context) + [chat.messages[i].trained_weight] * len(reply))
+
+    def _encode(self, text: str, turns: dict[int, _Turn]) -> list[int]:
+        """A text tokenised piece by piece, cut where the replies in it begin and where their stop tokens end."""
+        tokens: list[int] = []
+        at = 0
+        for turn in turns.values():
+            tokens += self._piece(text[at : len(turn.before)])
+            tokens += self.tokenizer.encode(turn.reply)
+            at = len(turn.before) + len(turn.reply)
+            if self._stop[1]:
+                tokens.append(self.stop_id)
+                at += len(self._stop[1])
+        return tokens + self._piece(text[at:])
+
+    def _piece(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text) if text else []
+
+    def _stable_turns(self, chat: Chat, text: str) -> dict[int, _Turn]:
+        """The assistant turns that stand in `text` exactly as they stood when they were written, by message number."""
+        found: dict[int, _Turn] = {}
+        for i, message in enumerate(chat.messages):
+            if message.role == "assistant":
+                turn = self._turn(chat, i)
+                if text.startswith(turn.before + turn.reply + self._stop[1]):
+                    found[i] = turn
+        return found
+
+    def _turn(self, chat: Chat, i: int) -> _Turn:
+        """Message `i` as the template writes it when it is the newest."""
+        before = self._text(Chat(chat.id, chat.messages[:i], chat.tools, chat.template_options, source=chat.source), True)
+        full = self._text(Chat(chat.id, chat.messages[: i + 1], chat.tools, chat.template_options, source=chat.source), False)
+        if not full.startswith(before) or not full.endswith(self._tail):
+            raise LuthierError(
+                chat.source or "a conversation",
+                f"the chat template does not write message {i + 1} (assistant) after its own generation prompt",
+                "move what the template puts elsewhere into the message itself, or use another template",
+            )
+        return _Turn(before, full[len(before) : len(full) - len(self._tail)])
+
+    def _text(self, chat: Chat, add_generation_prompt: bool) -> str:
+        try:
+            return self.tokenizer.apply_template(
+                [_template_message(message) for message in chat.messages], chat.tools, add_generation_prompt, chat.template_options
+            )
+        except ValueError as error:
+            raise LuthierError(chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template") from error
+
+    def _refuse_what_cannot_be_rendered(self, chat: Chat) -> None:
+        where = chat.source or "a conversation"
+        if not chat.messages:
+            raise LuthierError(where, "the conversation has no messages", "give it at least one")
+        for i, message in enumerate(chat.messages):
+            for part in message.other_parts:
+                raise LuthierError(where, f"message {i + 1} holds a part of type {part.kind!r}, which this model cannot read", "leave it out or use text")
+        template = self.tokenizer.template_text
+        if (chat.tools or any(message.tool_calls for message in chat.messages)) and "tool" not in template:
+            raise LuthierError(where, "it uses tools, and the model's chat template has no place for them", "choose a base model whose template has tools")
+
+
+def _template_message(message: Message) -> dict[str, Json]:
+    """A message as templates expect it: content always text, arguments of tool calls as objects."""
+    value: dict[str, Json] = {**to_dict(message), "content": message.text}
+    value.pop("weight", None)
+    if message.tool_calls:
+        value["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+        ]
+    return value
+
+
+def _arguments(text: str) -> Json:
+    """A tool call's arguments as the object that they spell; text that spells none stays text."""
+    try:
+        value: Json = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return value if isinstance(value, dict) else text
+
+
+def as_chat(example: Pair | Chat) -> Chat:
+    """A prompt and its completion as the conversation that they stand for."""
+    if isinstance(example, Chat):
+        return example
+    turns = (Message("user", example.prompt), Message("assistant", example.completion))
+    return Chat(example.id, turns, source=example.source, extra=example.extra)

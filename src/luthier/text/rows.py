@@ -1,0 +1,65 @@
+"""A row: the tokens that one forward pass reads for one example, and what is learnt from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Tokens: TypeAlias = NDArray[np.int64]
+Weights: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Tokens (T,) and loss weights (T,): `weights[t]` counts the prediction of `tokens[t]` from those before it.
+
+    A weight of 0 makes a token context. The first token has nothing before it, so its weight is 0. Rows with the same
+    `group` are never parted by a cut. `target` is the class of the whole row, where it has one. `channels` carries
+    further numbers for the objective: an array (T,) speaks of tokens, a float of the row.
+    """
+
+    tokens: Tokens
+    weights: Weights
+    id: str = ""
+    group: str = ""
+    target: int | None = None
+    channels: Mapping[str, float | NDArray[np.float32]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        assert len(self.tokens) == len(self.weights) > 0, "a row has tokens, and a weight for each"
+        assert self.weights[0] == 0, "nothing stands before the first token to predict it from"
+
+    @property
+    def n_tokens(self) -> int:
+        """The row's length in tokens."""
+        return len(self.tokens)
+
+    @property
+    def n_supervised(self) -> int:
+        """How many of its tokens are trained."""
+        return int(np.count_nonzero(self.weights))
+
+
+def make_row(tokens: list[int], weights: list[float] | None = None, **other: object) -> Row:
+    """A row from plain lists; without weights, all tokens are context."""
+    return Row(
+        np.asarray(tokens, dtype=np.int64),
+        np.zeros(len(tokens), dtype=np.float32) if weights is None else np.asarray(weights, dtype=np.float32),
+        **other,  # type: ignore[arg-type]
+    )
+
+
+def sort_key(row: Row) -> bytes:
+    """Bytes that order rows as their token sequences are ordered: rows that share a beginning become neighbours."""
+    return row.tokens.astype(">u4").tobytes()
+
+
+def n_shared(first: Tokens, second: Tokens) -> int:
+    """The length of the longest common beginning of two token sequences."""
+    n = min(len(first), len(second))
+    same = first[:n] == second[:n]
+    return n if same.all() else int(same.argmin())

@@ -1,0 +1,49 @@
+"""What the text layer needs of a tokenizer; `luthier.models.tokenizer` gives it for a loaded model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from luthier.core.jsonvalue import Json
+
+PLAIN_TEMPLATE = (
+    "{{ bos_token or '' }}{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
+    "+ eos_token + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""ChatML in the characters that any tokenizer has; the model's own end-of-text token ends a turn."""
+
+
+class Tokenizer(Protocol):
+    """Text to token ids and back, and the template that turns a conversation into text."""
+
+    eos_id: int
+    bos_id: int | None
+    pad_id: int
+    special_ids: frozenset[int]
+    n_vocabulary: int
+    template_text: str
+    """The template's source: what it does not mention, it cannot render."""
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a stretch of text; nothing is added, and the names of special tokens are read as such."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of token ids, special tokens by their names, nothing tidied."""
+        ...
+
+    def piece(self, token: int) -> str:
+        """One token as a person may read it."""
+        ...
+
+    def apply_template(
+        self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], add_generation_prompt: bool, options: Mapping[str, Json]
+    ) -> str:
+        """The conversation as the model's template writes it.
+
+        Raises:
+            ValueError: the template refuses the conversation; the text is the template's own reason.
+
+        """
+        ...
