@@ -1,0 +1,123 @@
+"""Which layout a model may use is settled by trying: a forest against padded rows, and both against the family itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from luthier.core.errors import LuthierError
+from luthier.models.attention import SEAM
+from luthier.models.network import Network
+from luthier.text.batching import Batch
+from luthier.text.forest import make_forest
+from luthier.text.padded import make_padded
+from luthier.text.rows import Row, make_row
+
+TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.08, torch.float16: 0.02}
+"""The largest relative difference (of norms) that rounding alone explains, by the type of the weights."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the probe found: the layout to use, why, and the relative differences that it saw."""
+
+    layout: Literal["forest", "padded"]
+    reason: str
+    logits_difference: float
+    gradient_difference: float
+
+
+def probe(network: Network, seed: int = 0) -> Probed:
+    """Compare, on random rows that share beginnings longer than any window, the family's own logits with ours.
+
+    First our padded rows against the family's own attention: where they differ, the family's attention is kept and rows
+    are padded. Then the forest against padded rows, in logits and in one gradient.
+
+    Raises:
+        LuthierError: even padded rows under the family's own attention give other logits than the model itself.
+
+    """
+    rows = _rows(network, seed)
+    padded, forest = (batch.to(network.device) for batch in (make_padded(rows, 0), make_forest(rows)))
+    limit = TOLERANCE[next(network.decoder.parameters()).dtype]
+    own = _own_logits(network, padded)
+    try:
+        plain, plain_gradient = _logits_and_gradient(network, padded)
+        seam_difference, reason = _relative(plain, own), "its attention does more than the seam knows"
+    except TypeError as error:
+        seam_difference, reason = float("inf"), str(error)
+    if not seam_difference <= limit:
+        network.decoder.set_attn_implementation(_own_attention(network))
+        with torch.no_grad():
+            difference = _relative(_logits(network, padded), own)
+        if not difference <= limit:
+            raise LuthierError("[model] base", f"the model's logits differ from Luthier's by {difference:.1e}", "choose a model of another family")
+        return Probed("padded", reason, difference, 0.0)
+    tree, tree_gradient = _logits_and_gradient(network, forest)
+    differences = _relative(tree, plain), _relative(tree_gradient, plain_gradient)
+    if max(differences) <= limit:
+        return Probed("forest", "shared beginnings are computed once; the same logits and gradient as padded rows", *differences)
+    return Probed("padded", f"a forest gives other logits or gradients than padded rows (by {max(differences):.1e})", *differences)
+
+
+def _rows(network: Network, seed: int) -> list[Row]:
+    """Five rows: three share a beginning longer than any window, two of them more; one is a beginning itself; one shares nothing."""
+    config = network.decoder.config.get_text_config()
+    window = getattr(config, "sliding_window", None) or 0
+    context = int(getattr(config, "max_position_embeddings", None) or 2048)
+    trunk = min(max(24, window + 8), context - 16)
+    draw = np.random.default_rng(seed)
+
+    def tokens(n: int) -> list[int]:
+        return [int(token) for token in draw.integers(0, network.n_vocabulary, max(1, n))]
+
+    stem, branch = tokens(trunk), tokens(6)
+    lists = [stem + branch + tokens(5), stem + branch + tokens(3), stem + tokens(7), stem, tokens(9)]
+    return [make_row(one, [0.0] + [1.0] * (len(one) - 1)) for one in lists]
+
+
+def _logits(network: Network, batch: Batch) -> Tensor:
+    """Logits (P, V) of every token of every row, in the order of the rows."""
+    return network.logits(network(batch).states_MD[batch.path_P]).double()
+
+
+def _own_logits(network: Network, batch: Any) -> Tensor:
+    """The same from the model as its family wrote it."""
+    network.decoder.set_attn_implementation(_own_attention(network))
+    try:
+        with torch.no_grad():
+            logits: Tensor = network.decoder(input_ids=batch.tokens_BT, use_cache=False).logits
+    finally:
+        network.decoder.set_attn_implementation(SEAM)
+    return logits.reshape(-1, logits.shape[-1])[batch.path_P].double()
+
+
+def _own_attention(network: Network) -> str:
+    return "sdpa" if getattr(network.decoder, "_supports_sdpa", False) and _soft_cap(network) is None else "eager"
+
+
+def _soft_cap(network: Network) -> float | None:
+    cap: float | None = getattr(network.decoder.config, "attn_logit_softcapping", None)
+    return cap
+
+
+def _logits_and_gradient(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Logits of the rows, and the gradient of their summed log-probabilities at the first matrix of the first layer."""
+    watched = next(p for name, p in network.decoder.base_model.named_parameters() if p.ndim == 2 and "embed" not in name and "wte" not in name)
+    before = watched.requires_grad
+    watched.requires_grad_(True)
+    try:
+        outputs = network(batch)
+        logits = network.logits(outputs.states_MD[batch.path_P]).double()
+        (gradient,) = torch.autograd.grad(outputs.token_logps(batch).sum(), watched)
+    finally:
+        watched.requires_grad_(before)
+    return logits.detach(), gradient.double()
+
+
+def _relative(found: Tensor, wanted: Tensor) -> float:
+    return float((found - wanted).norm() / wanted.norm().clamp_min(1e-300))
