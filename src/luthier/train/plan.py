@@ -1,0 +1,95 @@
+"""`plan.json`: everything that shapes the arithmetic of a run, decided once and used again when it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from luthier.core.files import read_json, write_json
+from luthier.core.jsonvalue import Json
+from luthier.models.attention import SEAM
+from luthier.text.batching import CutPlan
+from luthier.train.precision import Precision
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run finds rather than decides; where it differs, equal sums may differ in their last bits."""
+
+    device: str
+    processor: str
+    torch: str
+    transformers: str
+
+    def __str__(self) -> str:
+        return f"{self.device}, {self.processor}, torch {self.torch}, transformers {self.transformers}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cuts, the attention, the number type and the threads of a run, and the surroundings in which it began."""
+
+    cuts: CutPlan
+    precision: Precision
+    threads: int
+    surroundings: Surroundings
+    attention: str = SEAM
+
+
+def surroundings_of(device: torch.device) -> Surroundings:
+    """Where we are: the device, the processor's vector instructions, and the libraries' versions."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    return Surroundings(name, processor, str(torch.__version__), str(transformers.__version__))
+
+
+def make_plan(cuts: CutPlan, precision: Precision, device: torch.device) -> Plan:
+    """The plan of a run that begins here and now."""
+    return Plan(cuts, precision, torch.get_num_threads(), surroundings_of(device))
+
+
+def settle_plan(path: Path, fingerprint: str, decide: Callable[[], Plan], device: torch.device) -> tuple[Plan, tuple[str, ...]]:
+    """The plan in `path` if it is this training's, else a new one, written there.
+
+    The number of threads is set as the plan says. The second result says in which ways a run that goes on here cannot
+    be bit-equal to one that was never interrupted; nothing else hinders it.
+    """
+    found = _read(path, fingerprint)
+    if found is None:
+        plan = decide()
+        write_json(path, {"format": 1, "fingerprint": fingerprint, **_as_json(plan)})
+        return plan, ()
+    torch.set_num_threads(found.threads)
+    return found, differences(found.surroundings, surroundings_of(device))
+
+
+def differences(before: Surroundings, now: Surroundings) -> tuple[str, ...]:
+    """One sentence for each thing that differs."""
+    return tuple(
+        f"not bit-equal: {item.name} differs ({getattr(before, item.name)} before, {getattr(now, item.name)} now)"
+        for item in dataclasses.fields(Surroundings)
+        if getattr(before, item.name) != getattr(now, item.name)
+    )
+
+
+def _as_json(plan: Plan) -> dict[str, Json]:
+    return dataclasses.asdict(plan)
+
+
+def _read(path: Path, fingerprint: str) -> Plan | None:
+    """The plan of the training with this fingerprint, if the file holds it."""
+    if not path.is_file():
+        return None
+    found: Any = read_json(path)
+    if not isinstance(found, Mapping) or found.get("fingerprint") != fingerprint or found.get("format") != 1:
+        return None
+    return Plan(
+        CutPlan(**found["cuts"]), Precision(**found["precision"]), found["threads"], Surroundings(**found["surroundings"]), found["attention"]
+    )

@@ -1,0 +1,56 @@
+"""In which number type products are taken: bfloat16 where it pays, decided once a run by a small measurement."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+PAYS_FROM = 1.3
+"""On a CPU, bfloat16 must be so many times faster than float32: its gradients are coarser, so a tie goes to float32."""
+_ROWS, _ROUNDS = 512, 5
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The type of products, by its name in `torch`, and why it was chosen."""
+
+    name: str
+    why: str
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type itself."""
+        found = getattr(torch, self.name)
+        assert isinstance(found, torch.dtype), f"{self.name} is a number type"
+        return found
+
+
+def choose_precision(width: int, device: torch.device) -> Precision:
+    """Choose between float32 and bfloat16 for a model of this width on this device."""
+    if device.type == "cuda":
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            return Precision("bfloat16", "the accelerator has bfloat16 units")
+        return Precision("float32", "the accelerator has no bfloat16 units")
+    ratio = measure_speedup(width)
+    name = "bfloat16" if ratio >= PAYS_FROM else "float32"
+    return Precision(name, f"bfloat16 products of this width are {ratio:.2g} times as fast as float32 here (from {PAYS_FROM:g} on it pays)")
+
+
+def measure_speedup(width: int) -> float:
+    """How many times faster a CPU does the products of one layer in bfloat16 than in float32, casting included."""
+    weight, states = torch.ones(4 * width, width), torch.ones(_ROWS, width)
+    times = {dtype: [_seconds(states, weight, dtype) for _ in range(_ROUNDS)] for dtype in (torch.float32, torch.bfloat16)}
+    # The first round pays for the kernels' preparation.
+    plain, half = (statistics.median(times[dtype][1:]) for dtype in (torch.float32, torch.bfloat16))
+    return plain / half
+
+
+@torch.no_grad()
+def _seconds(states: torch.Tensor, weight: torch.Tensor, dtype: torch.dtype) -> float:
+    began = time.perf_counter()
+    for _ in range(3):
+        (states.to(dtype) @ weight.to(dtype).T).to(states.dtype)
+    return time.perf_counter() - began

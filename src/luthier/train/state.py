@@ -1,0 +1,32 @@
+"""The one mutable object of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from luthier.models.network import Network
+from luthier.train.optim import make_optimizer
+
+
+@dataclass
+class TrainState:
+    """Everything that a step changes.
+
+    `step` steps are taken and `units` rows learnt from; `fingerprint` names what is being trained on what, so that no
+    checkpoint is taken for another's. `seed` is where the draws of a random forward pass come from, None for a network
+    that draws nothing.
+    """
+
+    network: Network
+    optimizer: torch.optim.Optimizer
+    fingerprint: str
+    seed: int | None = None
+    step: int = 0
+    units: int = 0
+
+
+def begin(network: Network, weight_decay: float, fingerprint: str, seed: int | None = None) -> TrainState:
+    """The state before the first step of a network to which its method is attached."""
+    return TrainState(network, make_optimizer(network, weight_decay), fingerprint, seed)
