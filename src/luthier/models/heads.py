@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, TypeAlias
 
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from luthier.core.errors import LuthierError
+from luthier.core.files import write_bytes
 from luthier.text.batching import Batch
 
 Pooling: TypeAlias = Literal["last", "mean"]
@@ -40,3 +44,26 @@ def pool(states_MD: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
     sums = torch.zeros(batch.n_rows, states_MD.shape[-1], dtype=states_MD.dtype, device=states_MD.device)
     sums = sums.index_add(0, batch.path_row_P, states_MD[batch.path_P])
     return sums / torch.bincount(batch.path_row_P, minlength=batch.n_rows)[:, None].to(sums.dtype)
+
+
+def save_head(head: RowHead, path: Path) -> None:
+    """Write a head's tensors, and in the file's metadata how it pools."""
+    tensors = {name: tensor.detach().contiguous() for name, tensor in head.state_dict().items()}
+    write_bytes(path, safetensors.torch.save(tensors, {"pooling": head.pooling}))
+
+
+def load_head(path: Path, pooling: Pooling) -> RowHead:
+    """The head that `save_head` wrote.
+
+    Raises:
+        LuthierError: the file is not there or holds no head.
+
+    """
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+        n_scores, width = tensors["linear.weight"].shape
+        head = RowHead(width, n_scores, pooling)
+        head.load_state_dict(tensors)
+    except (OSError, KeyError, RuntimeError, ValueError, safetensors.SafetensorError) as error:
+        raise LuthierError(str(path), f"it holds no head: {error}", "take the file from the run's bundle") from error
+    return head

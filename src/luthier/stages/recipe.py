@@ -1,0 +1,102 @@
+"""The recipe: one frozen dataclass that says what a run is for, from what, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from luthier.core.loading import Default, defaults, load, option, read_given, required
+from luthier.data.source import Data
+from luthier.data.steps import Prepare
+from luthier.evaluate.metrics import Task
+from luthier.evaluate.verdict import Goal
+from luthier.methods import AnyMethod, Full, LoRA
+from luthier.models.heads import Pooling
+from luthier.train.options import Train
+
+
+@dataclass(frozen=True)
+class Model:
+    """The recipe's [model] section: what is tuned."""
+
+    base: str = option("sprout", about="a folder, a hub id, or the embedded sprout", why="it is there, small, and needs no network")
+    weights: Literal["load", "random"] = option("load", about="load the weights, or draw new ones of the same shape", why="tuning starts from what was learnt")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The recipe's [head] section: how a classifier reads a row."""
+
+    pooling: Pooling = option("mean", about="which state a row is judged by: that of its last token, or the mean of all", why="the better of the two where it was measured (docs/log.md)")
+    label_smoothing: float = option(0.0, about="the share of the target that is spread over all labels", why="confidence stays what the data say")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything that changes a result; where it runs and what it prints are flags of the command."""
+
+    name: str = required(about="the run's name, which names its folder")
+    goal: Goal = required(about="what is wanted")
+    data: Data = required(about="the rows")
+    prepare: Prepare = option(Prepare(), about="how rows are cleaned")
+    model: Model = option(Model(), about="what is tuned")
+    head: Head = option(Head(), about="how a classifier reads a row")
+    method: AnyMethod = option(LoRA(), about="how the model may change", why="small files, little memory, and hard to break what the base knows")
+    train: Train = option(Train(), about="how long and how fast")
+    seed: int = option(0, about="every random draw is a function of it", why="any number will do; the same one repeats the run")
+
+    def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
+        """What no single section can see: names that make no folder, and options without effect."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
+            yield "name", f"is {self.name!r}, which cannot name a folder", "use letters, digits, dots, dashes and underscores"
+        if self.goal.task != "classify":
+            for path in sorted(one for one in given if one.startswith("head")):
+                yield path, f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
+        if not 0 <= self.head.label_smoothing < 1:
+            yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
+        if self.model.weights == "random" and isinstance(self.method, LoRA):
+            yield "model.weights", "are random, and LoRA would leave them so", 'set [method] kind to "full"'
+        if self.data.split.validation == 0 and self.train.patience is not None and "train.patience" in given:
+            yield "train.patience", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; paths in it are taken from the folder that it stands in.
+
+    Raises:
+        LuthierError: everything that is wrong with it.
+
+    """
+    return rooted(load(Recipe, path, overrides), path.resolve().parent)
+
+
+def rooted(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its relative paths made absolute."""
+    source = recipe.data.source
+    sources = (source,) if isinstance(source, str) else source
+    found = tuple(str((folder / one).resolve()) for one in sources)
+    base = recipe.model.base
+    if base.startswith(".") or (folder / base / "config.json").is_file():
+        base = str((folder / base).resolve())
+    return replace(
+        recipe, data=replace(recipe.data, source=found[0] if isinstance(source, str) else found), model=replace(recipe.model, base=base)
+    )
+
+
+def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:
+    """The options that the recipe leaves out, each with its value and reason."""
+    return defaults(Recipe, read_given(path, overrides))
+
+
+SHAPE_OF_TASK: Mapping[Task, str] = {"classify": "labelled", "answer": "pair", "chat": "chat", "pretrain": "text"}
+"""The shape of example that each task is made of."""
+
+
+def learning_rate(recipe: Recipe) -> float:
+    """The recipe's learning rate, or the default of its method."""
+    if recipe.train.learning_rate is not None:
+        return recipe.train.learning_rate
+    return 1e-3 if isinstance(recipe.method, Full) else 2e-3
