@@ -1,0 +1,242 @@
+"""Bytes to text: which encoding a file is in, and its lines with their numbers.
+
+Byte-order marks are believed first, then UTF-8 (over the whole file, because one accented letter a million rows down is
+what usually breaks a load), then a guess from the lines that hold the evidence. Gzip is recognised by its content.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import charset_normalizer
+
+from luthier.core.errors import LuthierError
+from luthier.data.record import BadRow, RawFile
+
+HEAD_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 18
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_MAGIC = ((b"PK\x03\x04", "a ZIP archive or an office document", "unpack it, or save the sheet as CSV in UTF-8"),
+          (b"%PDF", "a PDF document", "extract its text into a .txt file"),
+          (b"PAR1", "a Parquet file", 'set format = "parquet" under [data]'),
+          (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+          (b"BZh", "a bzip2 archive", "unpack it, or pack it with gzip"),
+          (b"\xfd7zXZ", "an xz archive", "unpack it, or pack it with gzip"),
+          (b"\x28\xb5\x2f\xfd", "a zstd archive", "unpack it, or pack it with gzip"),
+          (b"ARROW1", "an Arrow file", "save it as Parquet"))
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08\x1a")) + b"\x7f"
+_SHARE_BINARY = 0.05
+_EVIDENCE_BYTES = 1 << 16
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked if they are gzip; what goes wrong while reading becomes an error that names the file."""
+    try:
+        with open(path, "rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if packed:
+                with gzip.open(raw, "rb") as file:
+                    yield file  # type: ignore[misc]
+            else:
+                yield raw
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise LuthierError(str(path), f"the gzip data is damaged or cut off ({error})", "fetch or pack the file again") from error
+    except OSError as error:
+        raise LuthierError(str(path), f"it cannot be read: {error.strerror or error}", "check the file and its permissions") from error
+
+
+def head(path: Path, n_bytes: int = HEAD_BYTES) -> bytes:
+    """The first bytes of the (unpacked) file."""
+    with opened(path) as file:
+        return file.read(n_bytes)
+
+
+def detect(path: Path, given: str | None = None) -> str:
+    """The name of the encoding that `path` is in; `given` is believed.
+
+    Raises:
+        LuthierError: the file is not text, its encoding is unknown, or it cannot be told.
+
+    """
+    start = head(path)
+    refuse_binary(path, start)
+    marked = next((name for mark, name in _BOMS if start.startswith(mark)), None)
+    if given is not None:
+        wanted = _known(given)
+        return marked if marked is not None and wanted.replace("_", "-").startswith(("utf-16", "utf-32")) else wanted
+    if marked is not None:
+        return marked
+    wide = _unmarked_utf16(start)
+    if wide is not None:
+        return wide
+    return "utf-8" if _is_utf8(path) else _legacy(path)
+
+
+def refuse_binary(path: Path, start: bytes) -> None:
+    """Raise if these first bytes are not those of a text file."""
+    for magic, what, fix in _MAGIC:
+        if start.startswith(magic):
+            raise LuthierError(str(path), f"this is {what}, not text", fix)
+    if any(start.startswith(mark) for mark, _ in _BOMS) or _unmarked_utf16(start) is not None:
+        return
+    if start and len(start) - len(start.translate(None, _CONTROLS)) > _SHARE_BINARY * len(start):
+        raise LuthierError(str(path), "this is a binary file, not text", "give a CSV, TSV, JSON, JSONL, Parquet or text file")
+
+
+def _known(name: str) -> str:
+    try:
+        "a".encode(name)
+        return codecs.lookup(name).name
+    except LookupError:
+        fix = 'try "utf-8", "cp1252" or "utf-16"'
+        raise LuthierError("[data] encoding", f'"{name}" is not an encoding that Python knows', fix) from None
+
+
+def _unmarked_utf16(start: bytes) -> str | None:
+    """UTF-16 without its mark: in mostly Latin text, every other byte is zero."""
+    if len(start) < 8:
+        return None
+    even, odd = start[0::2].count(0) / len(start[0::2]), start[1::2].count(0) / len(start[1::2])
+    if odd > 0.4 and even < 0.1:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.4 and odd < 0.1 else None
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with opened(path) as file:
+            while chunk := file.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _legacy(path: Path) -> str:
+    """The encoding of a file that is not all UTF-8, judged by its lines that are not ASCII.
+
+    A file most of whose telling lines are valid UTF-8 is UTF-8 with some broken rows: legacy text is hardly ever valid by chance.
+    """
+    n_valid = n_invalid = n_kept_bytes = 0
+    evidence: list[bytes] = []
+    with opened(path) as file:
+        while line := file.readline(CHUNK_BYTES):
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+                n_valid += 1
+            except UnicodeDecodeError:
+                n_invalid += 1
+                if n_kept_bytes < _EVIDENCE_BYTES:
+                    evidence.append(line)
+                    n_kept_bytes += len(line)
+    if n_valid > n_invalid:
+        return "utf-8"
+    return _guess(b"".join(evidence), path)
+
+
+def _guess(evidence: bytes, path: Path) -> str:
+    """The likeliest encoding of these bytes; of those equally likely, that of Western Windows, in which most such files are written."""
+    matches = charset_normalizer.from_bytes(evidence)
+    best = matches.best()
+    if best is None:
+        raise LuthierError(str(path), "its encoding cannot be told", _ENCODING_FIX)
+    western = (match for match in matches if "cp1252" in match.could_be_from_charset)
+    if any(match.chaos <= best.chaos + 0.01 and match.coherence >= best.coherence - 0.05 for match in western):
+        return "cp1252"
+    return codecs.lookup(best.encoding).name
+
+
+def lines(file: RawFile) -> Iterator[tuple[int, str] | BadRow]:
+    """The file's lines with their numbers from 1, without their ends; lines that are not text come as bad rows.
+
+    Lines end at line feeds, with or without a carriage return, or in files without line feeds at carriage returns; never at the
+    Unicode separators inside a text.
+    """
+    start = head(file.path)
+    old_mac = b"\r" in start and b"\n" not in start
+    by_bytes = not old_mac and "\n".encode(file.encoding) == b"\n"
+    for number, line in enumerate(_byte_lines(file) if by_bytes else _text_lines(file, "\r" if old_mac else "\n"), 1):
+        if isinstance(line, BadRow):
+            yield line
+            continue
+        text = line.removeprefix("\ufeff") if number == 1 else line
+        if "\0" in text:
+            yield BadRow(file.place(number), "the line holds a NUL byte", _NUL_FIX)
+        else:
+            yield number, text
+
+
+def _byte_lines(file: RawFile) -> Iterator[str | BadRow]:
+    """For encodings in which a line break is the byte 10: each line is decoded by itself, so that one bad line spoils no other."""
+    with opened(file.path) as raw:
+        for number, line in enumerate(raw, 1):
+            line = line.removesuffix(b"\n").removesuffix(b"\r")  # noqa: PLW2901
+            try:
+                yield line.decode(file.encoding)
+            except UnicodeDecodeError as error:
+                yield BadRow(file.place(number), _undecodable(error, file.encoding), _ENCODING_FIX)
+
+
+def _text_lines(file: RawFile, newline: str) -> Iterator[str | BadRow]:
+    number = 0
+    with opened(file.path) as raw:
+        try:
+            for line in io.TextIOWrapper(raw, encoding=file.encoding, newline=newline):
+                number += 1
+                yield line.removesuffix(newline).removesuffix("\r")
+        except UnicodeDecodeError as error:
+            problem = "here or a little later, " + _undecodable(error, file.encoding)
+            raise LuthierError(file.place(number + 1), problem, _ENCODING_FIX) from error
+
+
+def chunks(file: RawFile) -> Iterator[str]:
+    """The file's text in pieces, for formats that are not made of lines.
+
+    Raises:
+        LuthierError: some bytes are not text, with the line they stand on.
+
+    """
+    decoder = codecs.getincrementaldecoder(file.encoding)()
+    line = 1
+    first = True
+    with opened(file.path) as raw:
+        while True:
+            piece = raw.read(CHUNK_BYTES)
+            try:
+                text = decoder.decode(piece, final=not piece)
+            except UnicodeDecodeError as error:
+                line += error.object[: error.start].count(b"\n")
+                raise LuthierError(file.place(line), _undecodable(error, file.encoding), _ENCODING_FIX) from error
+            if "\0" in text:
+                line += text[: text.index("\0")].count("\n")
+                raise LuthierError(file.place(line), "the file holds a NUL byte", _NUL_FIX)
+            line += text.count("\n")
+            if text:
+                yield text.removeprefix("\ufeff") if first else text
+                first = False
+            if not piece:
+                return
+
+
+_NUL_FIX = "remove it; the file may have been damaged, or be in UTF-16: then set encoding under [data]"
+_ENCODING_FIX = 'save the file as UTF-8, or name its encoding under [data], for example encoding = "cp1252"'
+
+
+def _undecodable(error: UnicodeDecodeError, encoding: str) -> str:
+    return f"the byte 0x{error.object[error.start]:02x} is not {encoding.upper()} text"

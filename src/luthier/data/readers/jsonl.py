@@ -1,0 +1,69 @@
+"""JSONL: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from luthier.data.encoding import lines
+from luthier.data.record import BadRow, RawFile, Record
+
+
+@dataclass(frozen=True)
+class Jsonl:
+    """One JSON object on each line; blank lines are passed over."""
+
+    format: ClassVar[str] = "jsonl"
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonlines")
+
+    @classmethod
+    def sniff(cls, file: RawFile, asked: bool) -> Self:
+        """Nothing is to be found out."""
+        return cls()
+
+    def read(self, file: RawFile) -> Iterator[Record | BadRow]:
+        """The objects, line by line."""
+        decoder = json.JSONDecoder(parse_constant=constant)
+        for line in lines(file):
+            if isinstance(line, BadRow):
+                yield line
+                continue
+            number, text = line
+            text = text.strip(" \t\r")
+            if not text:
+                continue
+            try:
+                value = decoder.decode(text)
+            except json.JSONDecodeError as error:
+                yield BadRow(file.place(number), f"the line is not JSON: {reason(error)} at column {error.colno}")
+            except RecursionError:
+                yield BadRow(file.place(number), "the line nests too deeply")
+            else:
+                if isinstance(value, dict):
+                    yield Record(value, number)
+                else:
+                    yield BadRow(file.place(number), f"the line holds {kind(value)}, not an object")
+
+    def said(self) -> str:
+        """How the file is read, for people."""
+        return "JSONL"
+
+
+def constant(name: str) -> float | None:
+    """NaN, which several libraries write for a missing value, is missing; infinity is refused where the record is hashed."""
+    return None if name == "NaN" else float(name)
+
+
+def reason(error: json.JSONDecodeError) -> str:
+    """The decoder's message, fitted into a sentence."""
+    return error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+
+
+def kind(value: object) -> str:
+    """What a JSON value is, in words."""
+    if value is None:
+        return "null"
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)

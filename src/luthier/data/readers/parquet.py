@@ -1,0 +1,82 @@
+"""Parquet: a table by columns."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import polars
+
+from luthier.core.errors import LuthierError
+from luthier.core.jsonvalue import Json
+from luthier.data.encoding import opened
+from luthier.data.record import BadRow, RawFile, Record
+
+_ROWS_AT_ONCE = 1_000
+
+
+@dataclass(frozen=True)
+class Parquet:
+    """The rows of a Parquet file, some at a time; a row's place is its number, counted from 1."""
+
+    format: ClassVar[str] = "parquet"
+    suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
+
+    @classmethod
+    def sniff(cls, file: RawFile, asked: bool) -> Self:
+        """Nothing is to be found out."""
+        return cls()
+
+    def read(self, file: RawFile) -> Iterator[Record | BadRow]:
+        """The rows as records; dates become ISO 8601 texts, decimals numbers, bytes base64."""
+        if file.path.suffix == ".gz":
+            with tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
+                with opened(file.path) as packed:
+                    shutil.copyfileobj(packed, unpacked)
+                unpacked.flush()
+                yield from _rows(file, Path(unpacked.name))
+        else:
+            yield from _rows(file, file.path)
+
+    def said(self) -> str:
+        """How the file is read, for people."""
+        return "Parquet"
+
+
+def _rows(file: RawFile, path: Path) -> Iterator[Record | BadRow]:
+    try:
+        number = 0
+        for batch in polars.scan_parquet(path, glob=False).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+            for row in batch.iter_rows(named=True):
+                number += 1
+                yield Record({name: _plain(value) for name, value in row.items()}, number)
+    except (polars.exceptions.PolarsError, OSError) as error:
+        raise LuthierError(str(file.path), f"it is not a Parquet file that can be read ({str(error).splitlines()[0]})",
+                           "write or fetch the file again") from error
+
+
+def _plain(value: object) -> Json:
+    """What JSON can hold of a value."""
+    if value is None or isinstance(value, str | int | bool):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | polars.Series):
+        return [_plain(item) for item in value]
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return str(value)

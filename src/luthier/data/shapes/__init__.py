@@ -1,0 +1,109 @@
+"""The layouts in which people write examples down; the table is `AnyLayout`, in the order in which they are looked for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import TypeAlias, get_args
+
+from luthier.core.errors import Complaints, LuthierError
+from luthier.data.columns import Sample, listing
+from luthier.data.shapes.alpaca import Alpaca
+from luthier.data.shapes.labelled import TextLabel
+from luthier.data.shapes.labelled_line import LabelledLine
+from luthier.data.shapes.openai_chat import OpenAIChat
+from luthier.data.shapes.pair import PromptCompletion
+from luthier.data.shapes.plain import PlainColumn
+from luthier.data.shapes.sharegpt import ShareGPT
+
+AnyLayout: TypeAlias = OpenAIChat | ShareGPT | Alpaca | PromptCompletion | LabelledLine | TextLabel | PlainColumn
+LAYOUTS: Mapping[str, type[AnyLayout]] = {kind.name: kind for kind in get_args(AnyLayout)}
+WANTED = {"labelled": "texts with labels", "pair": "prompts with completions", "chat": "conversations", "text": "plain texts"}
+_FIELDS = "[data] fields"
+
+
+def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: str) -> AnyLayout:
+    """The layout of the sample: the first that fits what the recipe says (`given`) and gives the shape that is wanted.
+
+    Raises:
+        LuthierError: a role or column in `given` is unknown, or no layout fits; then the error says which `fields` to give.
+
+    """
+    _check_given(sample, given)
+    _refuse_verdicts(sample, given, where)
+    found = [layout for kind in LAYOUTS.values() if given.keys() <= set(kind.roles) and (layout := kind.find(sample, given)) is not None]
+    fitting = [layout for layout in found if want is None or layout.shape == want]
+    if fitting:
+        return fitting[0]
+    instead = f"; as they stand they are {WANTED[found[0].shape]}" if found else ""
+    of = f" of {WANTED[want]}" if want else ""
+    raise LuthierError(where, f"no layout{of} fits the columns {listing(sample.columns)}{instead}",
+                       f"say under [data] which column is which, for example fields = {_suggestion(sample, want)}; "
+                       "if the first line of a table is already a row, write a header above it")
+
+
+def _check_given(sample: Sample, given: Mapping[str, str]) -> None:
+    complaints = Complaints()
+    roles = sorted({role for kind in LAYOUTS.values() for role in kind.roles})
+    for role, column in given.items():
+        if role not in roles:
+            complaints.add(_FIELDS, f'"{role}" is no role', f"{_nearest(role, roles)}the roles are {', '.join(roles)}")
+        elif not sample.has(column):
+            complaints.extend(no_column(f"{_FIELDS}.{role}", column, sample))
+    complaints.raise_if_any()
+    sets = [set(kind.roles) for kind in LAYOUTS.values()]
+    if given and not any(given.keys() <= roles_of for roles_of in sets):
+        raise LuthierError(_FIELDS, f"no layout has the roles {', '.join(given)} together",
+                           "give text and label, or prompt and completion, or messages, or text alone")
+
+
+def no_column(where: str, column: str, sample: Sample) -> LuthierError:
+    """The error for a column that the recipe names and the files lack."""
+    return LuthierError(where, f'there is no column "{column}"', f"{_nearest(column, sample.columns)}there are {listing(sample.columns)}")
+
+
+def _nearest(name: str, names: tuple[str, ...] | list[str]) -> str:
+    lower = {one.lower(): one for one in names}
+    close = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f'did you mean "{lower[close[0]]}"? ' if close else ""
+
+
+def _refuse_verdicts(sample: Sample, given: Mapping[str, str], where: str) -> None:
+    """Preferences and verdicts look like conversations; read as such they would teach the bad answers too."""
+    if given:
+        return
+    words = {word for column in sample.columns for word in column.lower().split("_")}
+    if {"chosen", "rejected"} <= words:
+        raise LuthierError(where, f"the rows are preferences ({listing(sample.columns)}): good and bad answers to compare, not rows to imitate",
+                           "to imitate the good answers, write them as messages or as prompt and completion; "
+                           "or say under [data] which columns to use, and the others are kept aside")
+    bools = [name for name in sample.columns if set(map(type, sample.values(name))) == {bool}]
+    verdict = next((name for name in bools if name.lower() in ("label", "kto_tag")), None)
+    column = sample.pick(("messages", "conversations", "completion"))
+    if verdict is not None and column is not None:
+        raise LuthierError(where, f'the answers carry a verdict ("{verdict}" is true or false): some of them are bad ones',
+                           f'keep the rows whose "{verdict}" is true; or, to imitate all, say fields = {{ '
+                           + (f'prompt = "prompt", completion = "{column}" }}' if column == "completion" else f'messages = "{column}" }}'))
+
+
+def _suggestion(sample: Sample, want: str | None) -> str:
+    """A `fields` line with the sample's own columns, guessed from their values; `a.0` reaches the first text of a list."""
+    lists = [name for name in sample.columns if any(isinstance(value, list) for value in sample.values(name))]
+    if want == "chat":
+        return f'{{ messages = "{lists[0] if lists else "…"}" }}'
+    texts = {}
+    for path in (*sample.columns, *(f"{name}.0" for name in lists)):
+        found = [value for value in sample.values(path) if isinstance(value, str)]
+        if found:
+            texts[path] = sum(map(len, found)) / len(found)
+    by_length = sorted(texts, key=lambda path: -texts[path])
+    longest = by_length[0] if by_length else "…"
+    if want == "pair":
+        order = list(texts)
+        first, then = sorted((*by_length, "…", "…")[:2], key=lambda path: order.index(path) if path in order else len(order))
+        return f'{{ prompt = "{first}", completion = "{then}" }}'
+    classes = {name: len(set(map(str, sample.values(name)))) for name in sample.columns if name not in lists and name != longest}
+    label = min((name for name in classes if 0 < classes[name] < len(sample.records)), key=lambda name: classes[name], default=None)
+    if want == "text" or (want is None and label is None):
+        return f'{{ text = "{longest}" }}'
+    return f'{{ text = "{longest}", label = "{label or "…"}" }}'

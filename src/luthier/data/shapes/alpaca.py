@@ -1,0 +1,72 @@
+"""alpaca: instruction, input, output (Taori et al. 2023), with LLaMA-Factory's optional system and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from luthier.core.examples import Chat, Pair
+from luthier.core.jsonvalue import Json
+from luthier.core.messages import Message
+from luthier.data.columns import Common, Sample, lookup, optional_text_of, text_of, unpacked
+from luthier.data.record import RowError
+
+
+@dataclass(frozen=True)
+class Alpaca:
+    """An instruction, an input that may be empty, and an output; a conversation where there is a system or history column."""
+
+    fields: Mapping[str, str]
+
+    name: ClassVar[str] = "alpaca"
+    roles: ClassVar[tuple[str, ...]] = ("instruction", "input", "output", "system", "history")
+    needs: ClassVar[tuple[str, ...]] = ("instruction", "output")
+
+    @property
+    def shape(self) -> str:
+        """`pair`, or `chat` where there is a system or history column."""
+        return "chat" if {"system", "history"} & self.fields.keys() else "pair"
+
+    @classmethod
+    def find(cls, sample: Sample, given: Mapping[str, str]) -> Self | None:
+        """Columns of these very names."""
+        fields = {role: given.get(role) or sample.pick((role,), tuple(given.values())) for role in cls.roles}
+        found = {role: column for role, column in fields.items() if column is not None}
+        return cls(found) if {"instruction", "input", "output"} <= found.keys() or (set(cls.needs) <= found.keys() and given) else None
+
+    def example(self, record: Mapping[str, Json], row_id: str, common: Common) -> Pair | Chat:
+        """The prompt is the instruction, a blank line, and the input; without an input, the instruction alone."""
+        prompt = joined(text_of(record, self.fields["instruction"]), optional_text_of(record, self.fields.get("input")))
+        output = text_of(record, self.fields["output"])
+        if self.shape == "pair":
+            return Pair(row_id, prompt, output, **common)
+        earlier = _turns(lookup(record, self.fields["history"])) if "history" in self.fields else ()
+        return Chat(row_id, conversation(optional_text_of(record, self.fields.get("system")), earlier, prompt, output), **common)
+
+    def said(self) -> str:
+        """What the rows are, in words."""
+        kind = "prompts with completions" if self.shape == "pair" else "conversations"
+        return f"{kind} in Alpaca's layout: " + ", ".join(f'{role} in "{column}"' for role, column in self.fields.items())
+
+
+def joined(prompt: str, context: str) -> str:
+    """A prompt and what it is about, parted by a blank line; either alone where the other is blank."""
+    return f"{prompt}\n\n{context}" if prompt.strip() and context.strip() else (prompt if prompt.strip() else context or prompt)
+
+
+def conversation(system: str, earlier: tuple[Message, ...], prompt: str, completion: str) -> tuple[Message, ...]:
+    """The messages of one exchange, behind a system message unless it is blank and what was said before."""
+    opening = (Message("system", system),) if system.strip() else ()
+    return (*opening, *earlier, Message("user", prompt), Message("assistant", completion))
+
+
+def _turns(history: Json) -> tuple[Message, ...]:
+    """The earlier exchanges, each a list of prompt and reply."""
+    history = unpacked(history, 'the column "history"') if history else []
+    turns: list[Message] = []
+    for exchange in history if isinstance(history, list) else [history]:
+        if not isinstance(exchange, list) or len(exchange) != 2 or not all(isinstance(text, str) for text in exchange):
+            raise RowError("the history is not a list of [prompt, reply] texts")
+        turns += (Message("user", str(exchange[0])), Message("assistant", str(exchange[1])))
+    return tuple(turns)

@@ -1,0 +1,192 @@
+"""From files to examples: what a source is recognised as, and its rows, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from luthier.core.errors import Complaints, LuthierError, LuthierErrors
+from luthier.core.examples import AnyExample
+from luthier.core.jsonvalue import Json
+from luthier.data.columns import Sample, listing, lookup
+from luthier.data.ids import RowIds, unique_id_column
+from luthier.data.readers import Parquet, PlainText
+from luthier.data.record import BadRow, Record, RowError
+from luthier.data.shapes import LAYOUTS, AnyLayout, no_column, settle
+from luthier.data.split import Split
+from luthier.data.survey import SourceFile, survey
+
+__all__ = ["BadRow", "Data", "Recognised", "read", "recognise"]
+
+_EMPTY_FIX = "fill it, or name another column under [data] fields"
+_NO_ROWS_FIX = "give a file whose rows are records, or say its format under [data]"
+N_SAMPLED = 200
+_MAX_FILES_SAMPLED = 50
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the rows are, how they are written down, and how they are parted: the recipe's `[data]`.
+
+    Args:
+        source: a file, several, or a folder (all files of readable kinds in it); the caller has resolved relative paths.
+        format: how the files are written; `auto` goes by their endings and their content.
+        fields: our name for a column → its name in the files; `a.b` reaches into objects.
+        id: the column that names each row. Default: a column called "id" if its values are unique, else a hash of the raw record.
+        group: a column whose equal values stay on one side of the split.
+        encoding: of the files' text; detected by default.
+        bad_rows: whether a row that cannot be read is an error or is dropped and counted.
+        split: how the rows are parted.
+
+    """
+
+    source: str | tuple[str, ...]
+    format: Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "text"] = "auto"
+    fields: Mapping[str, str] = field(default_factory=dict)
+    id: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    bad_rows: Literal["error", "drop"] = "error"
+    split: Split = field(default_factory=Split)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a source was found to be.
+
+    `fields` says which column plays which role; `said` tells it in one sentence for people; `files` are the files with their settled
+    readers, so that they need not be looked over twice.
+    """
+
+    format: str
+    encoding: str
+    shape: str
+    layout: str
+    fields: Mapping[str, str]
+    said: str
+    files: tuple[SourceFile, ...] = ()
+
+
+def recognise(data: Data, want: str | None = None) -> Recognised:
+    """Look at the first records and say what they are; `want` is the shape that the task needs (`labelled`, `pair`, `chat`, `text`).
+
+    Raises:
+        LuthierError: the files cannot be read, hold no rows, lack a column that the recipe names, or fit no layout; all that is
+            found is raised at once.
+
+    """
+    files = survey(data.source, data.format, data.encoding)
+    samples = _sample(files)
+    sample = Sample(tuple(record for records in samples.values() for record in records))
+    layout = settle(sample, data.fields, want, files[0].file.name)
+    complaints = Complaints()
+    for key, column in (("id", data.id), ("group", data.group)):
+        if column is not None and not sample.has(column):
+            complaints.extend(no_column(f"[data] {key}", column, sample))
+    for role in layout.needs:
+        _check_column(samples, role, layout.fields[role], complaints)
+    complaints.raise_if_any()
+    return Recognised(
+        format=_listed(one.reader.format for one in files),
+        encoding=_listed(one.file.encoding for one in files),
+        shape=layout.shape,
+        layout=layout.name,
+        fields=dict(layout.fields),
+        said=_sentence(files, layout, sample, data),
+        files=files,
+    )
+
+
+def read(data: Data, recognised: Recognised) -> Iterator[AnyExample | BadRow]:
+    """Every row of the source, as an example or as a bad row with its place; the caller decides what bad rows mean.
+
+    Only ids are held in memory. A file that breaks off (damaged gzip, a syntax error in a JSON document) raises LuthierError.
+    """
+    files = recognised.files or survey(data.source, data.format, data.encoding)
+    layout = LAYOUTS[recognised.layout](recognised.fields)
+    ids = RowIds(data.id, named=True) if data.id is not None else RowIds(unique_id_column(_records(files)))
+    used = {*layout.fields.values(), ids.column}
+    if layout.name == "label first in the line":
+        used.add("text")
+    for one in files:
+        for row in one.reader.read(one.file):
+            yield row if isinstance(row, BadRow) else _example(row, one, layout, ids, used, data.group)
+
+
+def _example(row: Record, one: SourceFile, layout: AnyLayout, ids: RowIds, used: set[str | None], group: str | None) -> AnyExample | BadRow:
+    place = one.file.place(row.line)
+    try:
+        extra: dict[str, Json] = {name: value for name, value in row.values.items() if name not in used}
+        if group is not None:
+            extra[group] = lookup(row.values, group)
+        return layout.example(row.values, ids.of(row.values, one.file.name, row.line), {"source": place, "extra": extra})
+    except RowError as error:
+        return BadRow(place, error.problem, error.fix)
+
+
+def _records(files: tuple[SourceFile, ...]) -> Iterator[Mapping[str, Json]]:
+    for one in files:
+        for row in one.reader.read(one.file):
+            if isinstance(row, Record):
+                yield row.values
+
+
+def _sample(files: tuple[SourceFile, ...]) -> dict[str, list[Mapping[str, Json]]]:
+    """The first records of each of the first files, by the file's name.
+
+    Raises:
+        LuthierError: files without rows, or whose first rows are all broken.
+
+    """
+    complaints = Complaints()
+    samples: dict[str, list[Mapping[str, Json]]] = {}
+    chosen = files[:_MAX_FILES_SAMPLED]
+    for one in chosen:
+        try:
+            rows = list(islice(one.reader.read(one.file), max(N_SAMPLED // len(chosen), 10)))
+        except LuthierError as error:
+            complaints.extend(error)
+            continue
+        samples[one.file.name] = [row.values for row in rows if isinstance(row, Record)]
+        bad = [row.as_error() for row in rows if isinstance(row, BadRow)]
+        if samples[one.file.name]:
+            continue
+        if len(bad) > 1 and len({error.problem for error in bad}) == 1:
+            complaints.add(bad[0].where, f"{bad[0].problem}, nor is any of the {len(bad) - 1} rows behind it fit to be read", _NO_ROWS_FIX)
+        elif bad:
+            complaints.extend(LuthierErrors(tuple(bad)))
+        else:
+            what = "has a header and no rows below it" if one.reader.format in ("csv", "tsv") else "holds no rows"
+            complaints.add(str(one.file.path), f"the file {what}", "give a file with rows in it")
+    complaints.raise_if_any()
+    return samples
+
+
+def _check_column(samples: Mapping[str, list[Mapping[str, Json]]], role: str, column: str, complaints: Complaints) -> None:
+    """Complain of files that lack a needed column or in which it holds nothing."""
+    for name, records in samples.items():
+        if not Sample(tuple(records)).has(column):
+            columns = listing(tuple(records[0]))
+            complaints.add(name, f'there is no column "{column}" for {role}; there are {columns}',
+                           "give all files the same columns, or leave this file out of the source")
+        elif all(lookup(record, column) in (None, "", []) or str(lookup(record, column)).isspace() for record in records):
+            complaints.add(name, f'the column "{column}" ({role}) is empty in the first {len(records)} rows', _EMPTY_FIX)
+
+
+def _listed(names: Iterator[str]) -> str:
+    return " + ".join(dict.fromkeys(names))
+
+
+def _sentence(files: tuple[SourceFile, ...], layout: AnyLayout, sample: Sample, data: Data) -> str:
+    """What was recognised, for people."""
+    how = _listed(one.reader.said() for one in files)
+    encodings = _listed(one.file.encoding.upper() for one in files if not isinstance(one.reader, Parquet))
+    guess = " (a guess: set encoding if letters look wrong)" if data.encoding is None and not encodings.startswith("UTF") else ""
+    n_files = "" if len(files) == 1 else f"{len(files):,} files of "
+    found = f"{n_files}{how} in {encodings}{guess}" if encodings else f"{n_files}{how}"
+    aside = [name for name in sample.columns if name not in layout.fields.values()] if layout.fields else []
+    if any(one.reader == PlainText("file") for one in files) and data.format == "auto":
+        found += ' (format = "text" reads files without blank lines line by line)'
+    return f"{found}; {layout.said()}{'; kept aside: ' + listing(aside) if aside else ''}."
