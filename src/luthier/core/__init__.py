@@ -1,0 +1,1 @@
+"""The words everything else is made of: examples, recipes, runs, errors. No torch, no tokenizers."""

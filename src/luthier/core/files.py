@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -33,7 +32,8 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise LuthierError(str(path), f"it could not be written: {error.strerror or error}", "free space or choose another folder") from error
+        problem = f"it could not be written: {error.strerror or error}"
+        raise LuthierError(str(path), problem, "free space or choose another folder") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -69,9 +69,11 @@ def jsonl_writer(path: Path) -> Iterator[Callable[[Json], None]]:
     `.gz` paths are compressed without a time stamp, so that equal rows give equal bytes.
     """
     with atomic_writer(path) as raw:
-        packed = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") if path.suffix == ".gz" else None
-        with io.TextIOWrapper(packed or _Unclosable(raw), encoding="utf-8", newline="\n") as text:
-            yield lambda value: _write_line(text, value)
+        if path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
+                yield lambda value: _write_line(packed, value)
+        else:
+            yield lambda value: _write_line(raw, value)
 
 
 def write_jsonl(path: Path, rows: Iterable[Json]) -> None:
@@ -100,21 +102,8 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-class _Unclosable(io.RawIOBase):
-    """Passes writes on and ignores `close`, which belongs to the atomic writer."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        return self._file.write(data)  # type: ignore[arg-type]
-
-
-def _write_line(text: io.TextIOWrapper, value: Json) -> None:
-    text.write(dump(value) + "\n")
+def _write_line(file: IO[bytes] | gzip.GzipFile, value: Json) -> None:
+    file.write((dump(value) + "\n").encode("utf-8"))
 
 
 def _sync_folder(folder: Path) -> None:
