@@ -7,6 +7,6 @@ from luthier.train.precision import Precision, choose_precision
 from luthier.train.state import TrainState, begin
 
 __all__ = [
-    "FitResult", "Plan", "Precision", "Train", "TrainState", "begin", "choose_precision", "fit", "learning_rate_for", "make_plan", "settle_plan",
-    "take_step",
+    "FitResult", "Plan", "Precision", "Train", "TrainState", "begin", "choose_precision", "fit", "learning_rate_for",
+    "make_plan", "settle_plan", "take_step",
 ]  # fmt: skip

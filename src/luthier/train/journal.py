@@ -29,7 +29,7 @@ class Journal:
         self.path = path
         self._entries = [entry for entry in read_entries(path) if entry["step"] <= step] if step else []
         write_jsonl(path, [dict(entry) for entry in self._entries])
-        self._file = open(path, "a", encoding="utf-8")
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - it stays open for the whole training
 
     def add(self, event: str, step: int, **fields: Json) -> None:
         """Append one line: what happened when `step` steps were taken."""
@@ -82,7 +82,8 @@ class Journal:
         return [entry for entry in self.of("validation") if entry["step"] > 0]
 
     def _full(self, error: OSError) -> LuthierError:
-        return LuthierError(str(self.path), f"it could not be written: {error.strerror or error}", "free space, then give the same command again")
+        problem = f"it could not be written: {error.strerror or error}"
+        return LuthierError(str(self.path), problem, "free space, then give the same command again")
 
 
 def read_entries(path: Path) -> Iterator[Entry]:

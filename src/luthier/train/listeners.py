@@ -45,9 +45,8 @@ class Validation:
         began = time.monotonic()
         sums = evaluate(state, self.objective, self.rows, self.cuts)
         if not math.isfinite(sums["loss_nats"]):
-            raise LuthierError(
-                f"step {state.step}", f"the loss on the validation rows is {sums['loss_nats']}", "lower [train] learning_rate; a third of it is a good try"
-            )
+            problem = f"the loss on the validation rows is {sums['loss_nats']}"
+            raise LuthierError(f"step {state.step}", problem, "lower [train] learning_rate; a third of it is a good try")
         journal.add("validation", state.step, **sums, seconds=round(time.monotonic() - began, 3))
 
 

@@ -80,6 +80,7 @@ def fit(
 
     """
     assert train.learning_rate is not None, "the learning rate is settled before training"
+    assert state.seed is None or cuts.layout != "forest", "a random pass has no beginnings to share"
     run, n_steps = Run(folder), stream.n_steps
     resumed_at = checkpoints.restore(state, run.checkpoints)
     journal = Journal(run.metrics, state.step)
@@ -127,7 +128,7 @@ def take_step(
             torch.manual_seed(seed_of(state.seed, "forward", state.step, micro))
         found = objective.loss(network(batch), batch)
         loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
-        loss.backward()
+        torch.autograd.backward(loss)
         _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
     norm = nn.utils.clip_grad_norm_(trained_parameters(network).values(), clip)
     said = {name: float(value) for name, value in sums.items()}
@@ -152,7 +153,8 @@ def _counts(objective: Objective, batches: Sequence[Batch], step: int, rows: Seq
         for term, count in objective.count(batch).items():
             counts[term] = counts.get(term, 0.0) + count
     if not any(counts.values()):
-        raise LuthierError(f"step {step + 1}", f"nothing in its rows can be learnt ({_names(rows)})", "remove rows without a reply or a label")
+        problem = f"nothing in its rows can be learnt ({_names(rows)})"
+        raise LuthierError(f"step {step + 1}", problem, "remove rows without a reply or a label")
     return {term: count or 1.0 for term, count in counts.items()}
 
 
@@ -166,9 +168,8 @@ def _refuse_non_finite(loss: float, norm: float, state: TrainState, rows: Sequen
     if math.isfinite(loss) and math.isfinite(norm):
         return
     what = f"the loss is {loss}" if not math.isfinite(loss) else f"the gradient's norm is {norm}"
-    raise LuthierError(
-        f"step {state.step + 1}", f"{what}, in the rows {_names(rows)}", "lower [train] learning_rate (a third of it is a good try), or look at these rows"
-    )
+    fix = "lower [train] learning_rate (a third of it is a good try), or look at these rows"
+    raise LuthierError(f"step {state.step + 1}", f"{what}, in the rows {_names(rows)}", fix)
 
 
 def _names(rows: Sequence[Row], n_shown: int = 16) -> str:

@@ -18,6 +18,10 @@ from luthier.models.attention import SEAM
 from luthier.text.batching import CutPlan
 from luthier.train.precision import Precision
 
+_VECTOR_UNITS = frozenset(
+    ["avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "sve", "sve2", "bf16", "i8mm"]
+)
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -46,8 +50,17 @@ class Plan:
 def surroundings_of(device: torch.device) -> Surroundings:
     """Where we are: the device, the processor's vector instructions, and the libraries' versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    processor = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
-    return Surroundings(name, processor, str(torch.__version__), str(transformers.__version__))
+    return Surroundings(name, _processor(), str(torch.__version__), str(transformers.__version__))
+
+
+def _processor() -> str:
+    """The processor's kind and those of its vector units that kernels choose by."""
+    units = [torch.backends.cpu.get_cpu_capability()]
+    listing = Path("/proc/cpuinfo")
+    if listing.is_file():
+        flags = next((line for line in listing.read_text(errors="replace").splitlines() if line.startswith(("flags", "Features"))), "")
+        units += sorted(set(flags.split()) & _VECTOR_UNITS)
+    return " ".join([platform.machine(), *units])
 
 
 def make_plan(cuts: CutPlan, precision: Precision, device: torch.device) -> Plan:
@@ -90,6 +103,5 @@ def _read(path: Path, fingerprint: str) -> Plan | None:
     found: Any = read_json(path)
     if not isinstance(found, Mapping) or found.get("fingerprint") != fingerprint or found.get("format") != 1:
         return None
-    return Plan(
-        CutPlan(**found["cuts"]), Precision(**found["precision"]), found["threads"], Surroundings(**found["surroundings"]), found["attention"]
-    )
+    cuts, precision, surroundings = CutPlan(**found["cuts"]), Precision(**found["precision"]), Surroundings(**found["surroundings"])
+    return Plan(cuts, precision, found["threads"], surroundings, found["attention"])
