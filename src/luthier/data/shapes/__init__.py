@@ -74,7 +74,7 @@ def _refuse_verdicts(sample: Sample, given: Mapping[str, str], where: str) -> No
         return
     words = {word for column in sample.columns for word in column.lower().split("_")}
     if {"chosen", "rejected"} <= words:
-        raise LuthierError(where, f"the rows are preferences ({listing(sample.columns)}): good and bad answers to compare, not rows to imitate",
+        raise LuthierError(where, f"the rows ({listing(sample.columns)}) are preferences: good and bad answers to compare, not to imitate",
                            "to imitate the good answers, write them as messages or as prompt and completion; "
                            "or say under [data] which columns to use, and the others are kept aside")
     bools = [name for name in sample.columns if set(map(type, sample.values(name))) == {bool}]
