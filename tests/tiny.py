@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from luthier.models.attention import SEAM, install
 from luthier.models.heads import Pooling, RowHead
@@ -24,7 +26,19 @@ def tiny_decoder(dtype: torch.dtype = torch.float64, seed: int = 0, **config: ob
         "num_key_value_heads": 2, "tie_word_embeddings": True, "max_position_embeddings": 256, "initializer_range": 0.2,
     }  # fmt: skip
     torch.manual_seed(seed)
-    return LlamaForCausalLM(LlamaConfig(**{**said, **config})).to(dtype)
+    decoder = LlamaForCausalLM(LlamaConfig(**{**said, **config})).to(dtype)
+    if dtype == torch.float64:
+        _make_norms_exact(decoder)
+    return decoder
+
+
+def _make_norms_exact(decoder: LlamaForCausalLM) -> None:
+    """Put PyTorch's own RMSNorm in the place of the family's, which rounds to float32 and so hides what 1e-10 would show."""
+    for name, module in list(decoder.named_modules()):
+        if isinstance(module, LlamaRMSNorm):
+            norm = nn.RMSNorm(module.weight.shape, eps=module.variance_epsilon, dtype=torch.float64)
+            norm.weight = module.weight
+            decoder.set_submodule(name, norm)
 
 
 def tiny_network(
