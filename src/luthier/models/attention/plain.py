@@ -42,5 +42,5 @@ def _soft_capped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
         mask = torch.ones(score.shape[-2:], dtype=torch.bool, device=score.device).tril()
     if mask is not None:
         score = score.masked_fill(~mask, torch.finfo(score.dtype).min)
-    weight = F.dropout(score.float().softmax(-1), scoring.dropout).to(value.dtype)
+    weight = F.dropout(score.softmax(-1, dtype=torch.promote_types(score.dtype, torch.float32)), scoring.dropout).to(value.dtype)
     return weight @ value
