@@ -74,8 +74,8 @@ def supervise(rows: Sequence[Row], paths: Sequence[NDArray[np.int64]]) -> dict[s
         target.append(row.tokens[trained])
         weight.append(row.weights[trained])
         owner.append(np.full(len(trained), r, dtype=np.int64))
-    groups: dict[str, int] = {}
-    numbers = [groups.setdefault(row.group or f"row {r}", len(groups)) for r, row in enumerate(rows)]
+    groups: dict[str | int, int] = {}  # a row without a group goes by its number, which no group's name can equal
+    numbers = [groups.setdefault(row.group or r, len(groups)) for r, row in enumerate(rows)]
     return {
         "source_S": torch.from_numpy(np.concatenate(source)),
         "target_S": torch.from_numpy(np.concatenate(target)),

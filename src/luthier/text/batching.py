@@ -73,8 +73,8 @@ class CutPlan:
 
 def _groups(rows: Sequence[Row]) -> list[list[Row]]:
     """Rows that no cut may part, together; a row without a group stands alone."""
-    keyed = [(row.group or f"\0{i}", row) for i, row in enumerate(rows)]
-    first = {}
+    keyed: list[tuple[str | int, Row]] = [(row.group or i, row) for i, row in enumerate(rows)]
+    first: dict[str | int, int] = {}
     for i, (key, _) in enumerate(keyed):
         first.setdefault(key, i)
     keyed.sort(key=lambda pair: first[pair[0]])
