@@ -1,0 +1,136 @@
+"""Cutting a step into micro-batches, and what a batch says about its rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.text.batching import CutPlan, Layout
+from luthier.text.forest import count_nodes, make_forest
+from luthier.text.padded import make_padded
+from luthier.text.rows import Row, make_row, n_shared, sort_key
+
+LAYOUTS: tuple[Layout, ...] = ("forest", "packed", "padded")
+
+
+@st.composite
+def grouped_rows(draw: st.DrawFn) -> list[Row]:
+    lists = draw(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=8), min_size=1, max_size=12))
+    groups = draw(st.lists(st.sampled_from(["", "", "a", "b", "row 0", "\x000"]), min_size=len(lists), max_size=len(lists)))
+    return [make_row(tokens, id=str(i), group=group) for i, (tokens, group) in enumerate(zip(lists, groups, strict=True))]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(rows=grouped_rows(), max_nodes=st.integers(1, 40))
+def test_a_cut_loses_no_row_and_parts_no_group(layout: Layout, rows: list[Row], max_nodes: int) -> None:
+    cuts = CutPlan(layout, max_nodes, 0).cut(rows)
+    assert sorted(row.id for cut in cuts for row in cut) == sorted(row.id for row in rows)
+    for group in {row.group for row in rows if row.group}:
+        assert len([cut for cut in cuts if any(row.group == group for row in cut)]) == 1
+    assert all(cuts)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(rows=grouped_rows(), max_nodes=st.integers(1, 40))
+def test_no_cut_has_more_nodes_than_it_may_unless_one_group_alone_has(layout: Layout, rows: list[Row], max_nodes: int) -> None:
+    plan = CutPlan(layout, max_nodes, 0)
+    for cut in plan.cut(rows):
+        is_one_group = len(cut) == 1 or (cut[0].group != "" and all(row.group == cut[0].group for row in cut))
+        assert is_one_group or plan.make(cut).n_nodes <= max_nodes
+
+
+@given(rows=grouped_rows(), max_nodes=st.integers(1, 40))
+def test_rows_that_share_a_beginning_meet_in_a_forest(rows: list[Row], max_nodes: int) -> None:
+    lone = [make_row(row.tokens.tolist()) for row in rows]
+    cuts = CutPlan("forest", max_nodes, 0).cut(lone)
+    flat = [row.tokens.tolist() for cut in cuts for row in cut]
+    assert flat == sorted(flat)
+
+
+def test_a_cut_is_filled_up_to_its_last_node() -> None:
+    rows = [make_row([1, 2, 3]), make_row([1, 2, 4]), make_row([5, 6]), make_row([7])]
+    assert [len(cut) for cut in CutPlan("forest", 6, 0).cut(rows)] == [3, 1]
+    assert [len(cut) for cut in CutPlan("forest", 7, 0).cut(rows)] == [4]
+    assert [len(cut) for cut in CutPlan("packed", 6, 0).cut(rows)] == [2, 2]
+    assert [[row.n_tokens for row in cut] for cut in CutPlan("padded", 6, 0).cut(rows)] == [[1, 2], [3, 3]]
+
+
+def test_cutting_twice_gives_the_same_cuts_and_batches_hold_them() -> None:
+    draw = np.random.default_rng(0)
+    rows = [make_row(draw.integers(0, 5, int(n)).tolist(), id=str(n)) for n in draw.permutation(20) + 1]
+    plan = CutPlan("forest", 50, 0)
+    cuts = plan.cut(rows)
+    assert [batch.ids for batch in plan.batches(rows)] == [tuple(row.id for row in cut) for cut in cuts] == [
+        tuple(row.id for row in cut) for cut in plan.cut(list(rows))
+    ]
+    assert len(cuts) > 1
+
+
+@pytest.mark.parametrize("make", [make_forest, lambda rows: make_forest(rows, share=False), lambda rows: make_padded(rows, 0)])
+def test_a_batch_says_which_state_predicts_which_token(make) -> None:
+    rows = [
+        make_row([4, 5, 6], [0, 0, 1], id="a", target=2, channels={"old": np.asarray([0.1, 0.2, 0.3], dtype=np.float32), "score": 1.5}),
+        make_row([4, 7], [0, 0.5], id="b", channels={"old": np.asarray([0.4, 0.5], dtype=np.float32), "score": -1.0}),
+        make_row([4, 5], [0, 2], id="c", target=0, channels={"old": np.asarray([0.6, 0.7], dtype=np.float32), "score": 0.0}),
+    ]
+    batch = make(rows)
+    tokens = batch.tokens_N if hasattr(batch, "tokens_N") else batch.tokens_BT.reshape(-1)
+    assert batch.ids == ("a", "b", "c") and batch.n_rows == 3 and batch.n_supervised == 3 and batch.n_row_tokens == 7
+    assert tokens[batch.path_P].tolist() == [4, 5, 6, 4, 7, 4, 5]
+    assert batch.path_row_P.tolist() == [0, 0, 0, 1, 1, 2, 2]
+    assert tokens[batch.source_S].tolist() == [5, 4, 4]
+    assert batch.target_S.tolist() == [6, 7, 5] and batch.weight_S.tolist() == [1, 0.5, 2] and batch.row_S.tolist() == [0, 1, 2]
+    assert tokens[batch.pool_R].tolist() == [6, 7, 5]
+    assert batch.target_R.tolist() == [2, -1, 0]
+    torch.testing.assert_close(batch.channels["old"], torch.tensor([0.3, 0.5, 0.7]))
+    torch.testing.assert_close(batch.channels["score"], torch.tensor([1.5, -1.0, 0.0]))
+
+
+def test_rows_of_a_group_have_its_number_and_others_have_their_own() -> None:
+    rows = [make_row([1], group="row 2"), make_row([2], group="x"), make_row([3]), make_row([4], group="x"), make_row([5])]
+    numbers = make_forest(rows).group_R.tolist()
+    assert numbers[1] == numbers[3]
+    assert len(set(numbers)) == 4
+
+
+def test_moving_a_batch_keeps_all_of_it() -> None:
+    batch = make_forest([make_row([1, 2], [0, 1], id="a", channels={"score": 1.0})])
+    moved = batch.to(torch.device("meta"))
+    assert moved.tokens_N.is_meta and moved.source_S.is_meta and moved.channels["score"].is_meta
+    assert moved.ids == batch.ids and moved.borders == batch.borders
+
+
+@given(st.lists(st.integers(0, 70_000), min_size=1, max_size=6), st.lists(st.integers(0, 70_000), min_size=1, max_size=6))
+def test_rows_are_ordered_as_their_tokens_are(first: list[int], second: list[int]) -> None:
+    a, b = make_row(first), make_row(second)
+    assert (sort_key(a) < sort_key(b)) == (first < second)
+    n = 0
+    while n < min(len(first), len(second)) and first[n] == second[n]:
+        n += 1
+    assert n_shared(a.tokens, b.tokens) == n
+
+
+def test_counting_nodes_builds_nothing_and_agrees() -> None:
+    rows = [make_row([1, 2, 3]), make_row([1, 2, 4]), make_row([1]), make_row([2])]
+    assert count_nodes(rows) == 5 == make_forest(rows).n_nodes
+    assert make_padded(rows, 0).n_nodes == 12
+
+
+def test_padded_rows_stand_on_the_left_and_say_their_lengths() -> None:
+    batch = make_padded([make_row([1, 2, 3]), make_row([4])], 9)
+    assert batch.tokens_BT.tolist() == [[1, 2, 3], [4, 9, 9]]
+    assert batch.length_B.tolist() == [3, 1]
+
+
+def test_a_row_counts_its_trained_tokens() -> None:
+    row = make_row([1, 2, 3, 4], [0, 0.5, 0, 2])
+    assert row.n_tokens == 4 and row.n_supervised == 2
+    with pytest.raises(AssertionError, match="first token"):
+        make_row([1, 2], [1, 1])
+    with pytest.raises(AssertionError, match="a weight for each"):
+        make_row([1, 2], [0])
+    with pytest.raises(AssertionError):
+        make_row([])
