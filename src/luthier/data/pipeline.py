@@ -1,0 +1,133 @@
+"""The cleaning of rows: steps in order, each row kept or dropped with a reason, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from luthier.core.examples import AnyExample
+from luthier.core.options import option
+from luthier.data.components import joined_by_key
+from luthier.data.decisions import Changed, Dropped, Kept, KeyStep, Parted, RowStep
+from luthier.data.steps import AnyStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, RepairEncoding, Whitespace
+
+DEFAULT_STEPS: tuple[AnyStep, ...] = (RepairEncoding(), HtmlToText(), Whitespace(), Length(), ExactDuplicates(), NearDuplicates())
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The recipe's `[prepare]`: the cleaning steps, in order."""
+
+    steps: tuple[AnyStep, ...] = option(
+        DEFAULT_STEPS, about="cleaning steps, in order", why="raw text is decoded first, tidied next, and compared last"
+    )
+
+    def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
+        """Decoders that would run on decoded text."""
+        seen: list[str] = []
+        for i, step in enumerate(self.steps):
+            if step.decodes and step.kind in seen:
+                yield f"steps[{i}]", f'"{step.kind}" stands twice, and would decode what is decoded already', "leave it in once"
+            elif step.decodes and any(isinstance(earlier, KeyStep) for earlier in self.steps[:i]):
+                yield f"steps[{i}]", f'"{step.kind}" comes after duplicates were looked for in raw text', "put it before them"
+            seen.append(step.kind)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a step changed about a row."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """A row that stays, with what was changed about it."""
+
+    example: AnyExample
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
+class DroppedRow:
+    """A row that goes, as it was when it went: by which step and why. `detail` and `kept_id` are as in `Dropped`."""
+
+    example: AnyExample
+    step: str
+    reason: str
+    detail: str = ""
+    kept_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """The rows after all steps: n read + Σ added = n kept + n dropped."""
+
+    kept: tuple[KeptRow, ...]
+    dropped: tuple[DroppedRow, ...]
+    added: Mapping[str, int] = field(default_factory=dict)
+
+    def changed(self) -> dict[str, int]:
+        """How many of the kept rows each step changed."""
+        return dict(Counter(name for row in self.kept for name in sorted({change.step for change in row.changes})))
+
+
+def clean(examples: Iterable[AnyExample], steps: Sequence[RowStep | KeyStep], elders: Collection[str] = frozenset()) -> Cleaned:
+    """Run the steps over the rows.
+
+    Args:
+        examples: rows with ids of their own.
+        steps: row steps and key steps, in order.
+        elders: ids of rows that were here on an earlier run; among duplicates they come first, so that a row that was
+            added later never takes the place of one that a model was tuned or judged on.
+
+    """
+    rows = [KeptRow(example) for example in examples]
+    dropped: list[DroppedRow] = []
+    added: Counter[str] = Counter()
+    for step in steps:
+        rows = _by_key(rows, step, dropped, elders) if isinstance(step, KeyStep) else _one_by_one(rows, step, dropped, added)
+    return Cleaned(tuple(rows), tuple(dropped), dict(added))
+
+
+def _one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], added: Counter[str]) -> list[KeptRow]:
+    left: list[KeptRow] = []
+    for row in rows:
+        match step.apply(row.example):
+            case Kept():
+                left.append(row)
+            case Changed(example, reason):
+                left.append(KeptRow(example, (*row.changes, Change(step.kind, reason))))
+            case Dropped(reason, detail, kept_id):
+                dropped.append(DroppedRow(row.example, step.kind, reason, detail, kept_id))
+            case Parted(children):
+                assert children, "a row that becomes nothing is dropped, with a reason"
+                added[step.kind] += len(children) - 1
+                left.extend(dataclasses.replace(row, example=child) for child in children)
+    return left
+
+
+def _by_key(rows: list[KeptRow], step: KeyStep, dropped: list[DroppedRow], elders: Collection[str]) -> list[KeptRow]:
+    is_kept = [True] * len(rows)
+    for component in joined_by_key((step.keys(row.example) for row in rows), len(rows)).all():
+        if len(component) == 1:
+            continue
+        members = sorted(component, key=lambda i: (rows[i].example.id not in elders, i))
+        decisions = step.choose([rows[i].example for i in members])
+        assert len(decisions) == len(members), f"{step.kind} decides about each row"
+        for i, decision in zip(members, decisions, strict=True):
+            if isinstance(decision, Dropped):
+                is_kept[i] = False
+                dropped.append(DroppedRow(rows[i].example, step.kind, decision.reason, decision.detail, decision.kept_id))
+    return [row for row, stays in zip(rows, is_kept, strict=True) if stays]
+
+
+def refuse(cleaned: Cleaned, step: str, reason: str, details: Mapping[str, str]) -> Cleaned:
+    """The same, with the kept rows of these ids dropped for one reason; `details` says by id what is particular."""
+    gone = [row.example for row in cleaned.kept if row.example.id in details]
+    kept = tuple(row for row in cleaned.kept if row.example.id not in details)
+    dropped = tuple(DroppedRow(example, step, reason, details[example.id]) for example in gone)
+    return dataclasses.replace(cleaned, kept=kept, dropped=(*cleaned.dropped, *dropped))

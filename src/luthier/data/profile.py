@@ -1,0 +1,158 @@
+"""What prepared data looks like, and what a person should know about it before tuning."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from luthier.core.errors import Complaints, LuthierError
+from luthier.core.examples import AnyExample, Chat, Labelled
+from luthier.core.jsonvalue import Json
+from luthier.data.pipeline import DroppedRow
+from luthier.data.split import SIDES, Split
+
+FEW_TRAINING_ROWS = 200
+_FEW_TEST_ROWS = 50
+_IMBALANCE = 10
+_N_NAMED = 5
+
+Placed = Sequence[tuple[AnyExample, str]]
+
+
+def profile(rows: Placed) -> dict[str, Json]:
+    """Counts of rows, labels and turns by side, and the quantiles of the rows' lengths in characters."""
+    n_characters = [sum(len(text) for text in example.texts()) for example, _ in rows]
+    found: dict[str, Json] = {
+        "shapes": dict(Counter(example.shape for example, _ in rows)),
+        "rows": {side: sum(on == side for _, on in rows) for side in SIDES},
+        "characters": _quantiles(n_characters),
+    }
+    counts = label_counts(rows)
+    if counts:
+        found["labels"] = {label: dict(by_side) for label, by_side in counts.items()}
+    turns = [len(example.messages) for example, _ in rows if isinstance(example, Chat)]
+    if turns:
+        found["turns"] = _quantiles(turns)
+    return found
+
+
+def label_counts(rows: Placed) -> dict[str, dict[str, int]]:
+    """Label → side → rows, the most frequent label first."""
+    counts: dict[str, dict[str, int]] = {}
+    for example, side in rows:
+        if isinstance(example, Labelled) and example.label is not None:
+            counts.setdefault(example.label, dict.fromkeys(SIDES, 0))[side] += 1
+    return dict(sorted(counts.items(), key=lambda item: (-sum(item[1].values()), item[0])))
+
+
+def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str) -> None:
+    """Refuse data on which tuning or judging is impossible.
+
+    Args:
+        rows: the kept rows with their sides.
+        dropped: the others.
+        split: the shares that were asked for.
+        where: the source, as messages call it.
+
+    Raises:
+        LuthierError: no row is left, there is one label only, a label cannot be learnt, or there are no test rows.
+
+    """
+    if not rows:
+        counted = Counter((row.step, row.reason) for row in dropped).most_common(3)
+        why = ", ".join(f"{n} × {step}: {reason}" for (step, reason), n in counted) or "the source has none"
+        raise LuthierError(where, f"no row is left after cleaning ({why})", "look at the rows, or change [prepare] steps")
+    complaints = Complaints()
+    counts = label_counts(rows)
+    if len(counts) == 1:
+        only = next(iter(counts))
+        complaints.add(where, f'every row has the label "{only}", and to classify takes at least two', "add rows with other labels")
+    for label, by_side in counts.items():
+        if by_side["train"] == 0:
+            sides = " and ".join(side for side in SIDES if by_side[side])
+            places = [example.source or example.id for example, _ in rows if isinstance(example, Labelled) and example.label == label]
+            complaints.add(
+                places[0],
+                f'the label "{label}" has rows in {sides} only ({_named(places)}), so it cannot be learnt',
+                "add training rows with this label, or take these rows out",
+            )
+    if split.test > 0 and not any(side == "test" for _, side in rows):
+        why = "there are too few" if len(rows) * split.test < 1 else "they hang together by group or by nearly equal text"
+        problem = f"none of the {len(rows)} rows can be set aside as test rows: {why}"
+        complaints.add(where, problem, "add rows, or group them by a finer column")
+    complaints.raise_if_any()
+
+
+def warnings(rows: Placed, dropped: Sequence[DroppedRow], split: Split) -> list[str]:
+    """What does not stop anyone, but should be known: few rows, a small test, rare labels, imbalance."""
+    n_on = Counter(side for _, side in rows)
+    said: list[str] = []
+    if n_on["train"] < FEW_TRAINING_ROWS:
+        said.append(
+            f"There are {n_on['train']} training rows, fewer than {FEW_TRAINING_ROWS}. Expect a model that learns the form of the answers "
+            "but not much of their content, and results that change with the seed; several hundred rows are the usual start."
+        )
+    if split.test > 0 and n_on["test"] < _FEW_TEST_ROWS:
+        said.append(
+            f"There are {n_on['test']} test rows: a proportion measured on them is known to about ±{_half_width(n_on['test']):.0%}. "
+            "Differences smaller than that cannot be shown."
+        )
+    if split.validation > 0 and n_on["validation"] == 0:
+        said.append("No row could be set aside for validation, so tuning cannot stop early.")
+    n_alike = sum(row.step == "near_duplicates" for row in dropped)
+    if n_alike >= max(len(rows), 20):
+        said.append(
+            f"{n_alike} rows were dropped as nearly equal to others, more than are left. If rows share a long instruction, "
+            "put it into a system message, where it is not compared, or raise the threshold of near_duplicates."
+        )
+    return said + _label_warnings(label_counts(rows), split)
+
+
+def settings_warning(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+    """What to say when sides were recorded under other settings; rows keep them all the same."""
+    differ = [name for name in new if old and old.get(name) != new[name]]
+    if not differ:
+        return []
+    changes = ", ".join(f"{name} was {old.get(name)}, is {new[name]}" for name in differ)
+    return [
+        f"Rows keep the sides that an earlier run recorded, though settings have changed ({changes}). "
+        "Delete data/split.json to split afresh."
+    ]
+
+
+def _label_warnings(counts: Mapping[str, Mapping[str, int]], split: Split) -> list[str]:
+    said: list[str] = []
+    unseen = [label for label, by_side in counts.items() if split.test > 0 and by_side["test"] == 0]
+    if unseen:
+        said.append(
+            f"{len(unseen)} of {len(counts)} labels have too few rows for a test row: {_named(unseen)}. Their errors will not be seen."
+        )
+    n_rows = {label: sum(by_side.values()) for label, by_side in counts.items()}
+    if n_rows:
+        most, least = max(n_rows, key=n_rows.__getitem__), min(n_rows, key=n_rows.__getitem__)
+        if n_rows[most] >= _IMBALANCE * n_rows[least]:
+            said.append(
+                f'The labels are unbalanced: "{most}" has {n_rows[most]} rows, "{least}" {n_rows[least]}. '
+                "Look at macro-F1 rather than accuracy."
+            )
+    return said
+
+
+def _half_width(n: int) -> float:
+    """Half the width of a 95 % interval of a proportion near one half."""
+    return 0.98 / math.sqrt(max(n, 1))
+
+
+def _named(things: Sequence[str]) -> str:
+    """The first few things, and how many more there are."""
+    more = len(things) - _N_NAMED
+    return ", ".join(things[:_N_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _quantiles(values: Sequence[int]) -> dict[str, Json]:
+    if not values:
+        return {}
+    return {name: float(np.quantile(values, at)) for name, at in (("min", 0), ("p50", 0.5), ("p95", 0.95), ("max", 1))}
