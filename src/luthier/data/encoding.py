@@ -195,9 +195,9 @@ def _byte_lines(file: RawFile) -> Iterator[str | BadRow]:
 
 def _text_lines(file: RawFile, newline: str) -> Iterator[str | BadRow]:
     number = 0
-    with opened(file.path) as raw:
+    with opened(file.path) as raw, io.TextIOWrapper(raw, encoding=file.encoding, newline=newline) as text:
         try:
-            for line in io.TextIOWrapper(raw, encoding=file.encoding, newline=newline):
+            for line in text:
                 number += 1
                 yield line.removesuffix(newline).removesuffix("\r")
         except UnicodeDecodeError as error:

@@ -147,15 +147,17 @@ class _Document:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
-                whole = self._ended or not (error.msg.startswith("Unterminated string") or error.pos > len(self._text) - _MARGIN)
-                if whole or not self._read(len(self._text) - self._at):
+                may_go_on = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - _MARGIN
+                if self._ended or not may_go_on:
                     line = self._line + self._text.count("\n", self._at, error.pos)
                     raise LuthierError(self.file.place(line), f"the JSON breaks here: {reason(error)}", _FIX) from error
+                self._read(len(self._text) - self._at)
                 continue
             except RecursionError as error:
                 raise self.error("the JSON nests too deeply") from error
             # A number at the very end of what was read may go on.
-            if end == len(self._text) and not self._ended and self._read(1):
+            if end == len(self._text) and not self._ended:
+                self._read()
                 continue
             self._line += self._text.count("\n", self._at, end)
             self._at = end
