@@ -18,9 +18,10 @@ from luthier.models.attention import SEAM
 from luthier.text.batching import CutPlan
 from luthier.train.precision import Precision
 
-_VECTOR_UNITS = frozenset(
-    ["avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8", "asimd", "sve", "sve2", "bf16", "i8mm"]
-)
+_VECTOR_UNITS = frozenset({
+    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
+    "asimd", "sve", "sve2", "bf16", "i8mm",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
+from tests.tiny import tiny_decoder, tiny_network, tiny_rows
 from torch import Tensor
+from torch.nn.functional import log_softmax
 
 from luthier.core.errors import LuthierError
 from luthier.methods import AnyMethod, Full, LoRA
@@ -17,7 +18,6 @@ from luthier.text.batching import CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train import TrainState, take_step
 from luthier.train.state import begin
-from tests.tiny import tiny_decoder, tiny_network, tiny_rows
 
 LABELS = ("a", "b", "c")
 OBJECTIVES: tuple[AnyObjective, ...] = (Imitate(), Classify(LABELS), Classify(LABELS, smoothing=0.1))
@@ -28,10 +28,10 @@ def started(method: AnyMethod, objective: AnyObjective) -> TrainState:
     """A state whose step is exactly minus the gradient: plain gradient descent with rate 1."""
     network = tiny_network(n_scores=objective.n_scores, pooling="mean")
     method.attach(network, 0)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if parameter.requires_grad and not parameter.any():
-                parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(len(name)), dtype=parameter.dtype) / 10)
+    draw = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.requires_grad and not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.1, generator=draw)
     state = begin(network, 0.0, "a fingerprint")
     state.optimizer = torch.optim.SGD([parameter for parameter in network.parameters() if parameter.requires_grad], lr=1.0)
     return state
@@ -68,7 +68,7 @@ def reference_loss(decoder: torch.nn.Module, rows: list[Row]) -> Tensor:
         logits = decoder(torch.from_numpy(row.tokens)[None]).logits[0]
         for t in range(1, row.n_tokens):
             if row.weights[t]:
-                total = total - float(row.weights[t]) * F.log_softmax(logits[t - 1], -1)[int(row.tokens[t])]
+                total = total - float(row.weights[t]) * log_softmax(logits[t - 1], -1)[int(row.tokens[t])]
                 count += float(row.weights[t])
     return total / count
 

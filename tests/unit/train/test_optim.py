@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.tiny import tiny_network
 
 from luthier.methods import Full, LoRA
 from luthier.train.optim import BETAS, EPS, load_optimizer_tensors, make_optimizer, optimizer_tensors, trained_parameters
-from tests.tiny import tiny_network
 
 
 def test_matrices_decay_and_embeddings_norms_and_biases_do_not() -> None:
