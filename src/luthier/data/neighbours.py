@@ -21,6 +21,7 @@ _N_HASHES = 128
 _RECALL = 0.999
 _SEED = 1
 _BLOCK = 512
+_FEW = 16
 _SLACK = 1e-9
 _MAX_GRAMS_AT_ONCE = 4_000_000
 
@@ -50,7 +51,7 @@ def band_keys(text: str, threshold: float) -> tuple[bytes, ...]:
     """One key for each band of the text's MinHash; alike texts share at least one."""
     n_bands, n_rows = band_shape(threshold)
     sketch = rensa.RMinHash(n_bands * n_rows, _SEED)
-    sketch.update(sorted(grams(text)))
+    sketch.update(grams(text))
     digest = np.asarray(sketch.digest(), dtype="<u4").reshape(n_bands, n_rows)
     return tuple(band.to_bytes(2, "little") + row.tobytes() for band, row in enumerate(digest))
 
@@ -65,7 +66,8 @@ def similar_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int,
 
     Equal texts count as pairs like any others: where there may be many, compare distinct texts only.
     """
-    if len(texts) < 2:
+    if len(texts) <= _FEW:
+        yield from _compared_one_by_one(texts, threshold)
         return
     sets = _gram_matrix(texts)
     by_size = np.argsort(np.diff(sets.indptr), kind="stable")
@@ -86,6 +88,16 @@ def similar_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int,
         for i, j, value in _verified(sets, n_grams, a[wanted], b[wanted], threshold):
             first, second = int(by_size[i]), int(by_size[j])
             yield min(first, second), max(first, second), value
+
+
+def _compared_one_by_one(texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:
+    """The same for so few texts that a matrix would not pay."""
+    sets = [grams(text) for text in texts]
+    for i, j in itertools.combinations(range(len(sets)), 2):
+        n_both = len(sets[i] & sets[j])
+        n_either = len(sets[i]) + len(sets[j]) - n_both
+        if n_both >= threshold * n_either - _SLACK:
+            yield i, j, n_both / n_either
 
 
 def _gram_matrix(texts: Sequence[str]) -> scipy.sparse.csr_matrix:
@@ -112,7 +124,7 @@ def _gram_matrix(texts: Sequence[str]) -> scipy.sparse.csr_matrix:
 
 def _fives(characters: NDArray[np.uint32]) -> NDArray[np.int64]:
     """A number for each run of five characters, the same for the same run and for no other."""
-    is_used = np.zeros(0x110000, dtype=np.bool_)
+    is_used = np.zeros(int(characters.max()) + 1, dtype=np.bool_)
     is_used[characters] = True
     letters = (np.cumsum(is_used) - 1)[characters].astype(np.int64)
     n_bits = int(is_used.sum()).bit_length()
