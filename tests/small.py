@@ -139,11 +139,12 @@ STRICT = (
     "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
     "{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+NO_STOP = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 PLAIN = None
 TEMPLATES: Mapping[str, str | None] = {
-    "chatml": CHATML, "thinking": THINKING, "llama3": LLAMA3, "mistral": MISTRAL, "strict": STRICT, "plain": PLAIN,
+    "chatml": CHATML, "thinking": THINKING, "llama3": LLAMA3, "mistral": MISTRAL, "strict": STRICT, "no_stop": NO_STOP, "plain": PLAIN,
 }  # fmt: skip
-TAKES_SYSTEM = frozenset({"chatml", "thinking", "llama3", "plain"})
+TAKES_SYSTEM = frozenset({"chatml", "thinking", "llama3", "no_stop", "plain"})
 
 _PROSE = (
     "The cat sat on the mat and the dog lay by the door. What is the capital of France? The capital of France is Paris, of course. "

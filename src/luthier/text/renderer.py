@@ -48,8 +48,8 @@ class Renderer:
     tokenizer: Tokenizer
 
     @cached_property
-    def _tail(self) -> str:
-        """What the template writes after a reply: the text of the stop token and whatever follows it."""
+    def _frame(self) -> tuple[str, str]:
+        """What the template writes around a reply: before it (a space, say), and after it, the stop token's text first."""
         asked = Chat("", (Message("user", "?"),))
         answered = Chat("", (*asked.messages, Message("assistant", _PROBE)))
         before, full = self._text(asked, True), self._text(answered, False)
@@ -59,15 +59,17 @@ class Renderer:
                 "a reply does not stand where the generation prompt ends, so what is trained would not be what is served",
                 "give the model another chat template (chat_template.jinja in its folder)",
             )
-        return full[len(before) :].rpartition(_PROBE)[2]
+        head, _, tail = full[len(before) :].rpartition(_PROBE)
+        return head, tail
 
     @cached_property
     def _stop(self) -> tuple[int, str]:
         """The stop token, and its text as the template writes it ('' where the template has none)."""
-        tokens = self.tokenizer.encode(self._tail) if self._tail else []
+        tail = self._frame[1]
+        tokens = self.tokenizer.encode(tail) if tail else []
         if tokens and tokens[0] in self.tokenizer.special_ids:
             text = self.tokenizer.decode(tokens[:1])
-            if self._tail.startswith(text):
+            if tail.startswith(text):
                 return tokens[0], text
         return self.tokenizer.eos_id, ""
 
@@ -113,16 +115,19 @@ class Renderer:
         return [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
 
     def parse(self, tokens: Sequence[int]) -> Message:
-        """The message that a reply's tokens say, the stop token left out."""
+        """The message that a reply's tokens say, without the stop token and what the template itself writes before a reply."""
         kept = list(tokens)
         while kept and kept[-1] in (self.stop_id, self.tokenizer.eos_id):
             kept.pop()
-        return self.replies.parse(self.tokenizer.decode(kept))
+        return self._message(self.tokenizer.decode(kept))
 
     def normalise(self, message: Message) -> Message:
         """What `parse` gives back of a message that was rendered: the template's tidying, and nothing else, applied."""
         asked = Chat("", (Message("user", "?"), message))
-        return self.replies.parse(self._turn(asked, 1).reply)
+        return self._message(self._turn(asked, 1).reply)
+
+    def _message(self, reply: str) -> Message:
+        return self.replies.parse(reply.removeprefix(self._frame[0]))
 
     def _one_row(self, chat: Chat, text: str, turns: dict[int, _Turn]) -> Rendered:
         """The whole conversation as one row, each reply and its stop token weighted as the message says."""
@@ -174,15 +179,16 @@ class Renderer:
 
     def _turn(self, chat: Chat, i: int) -> _Turn:
         """Message `i` as the template writes it when it is the newest."""
+        tail = self._frame[1]
         before = self._text(Chat(chat.id, chat.messages[:i], chat.tools, chat.template_options, source=chat.source), True)
         full = self._text(Chat(chat.id, chat.messages[: i + 1], chat.tools, chat.template_options, source=chat.source), False)
-        if not full.startswith(before) or not full.endswith(self._tail):
+        if not full.startswith(before) or not full.endswith(tail):
             raise LuthierError(
                 chat.source or "a conversation",
                 f"the chat template does not write message {i + 1} (assistant) after its own generation prompt",
                 "move what the template puts elsewhere into the message itself, or use another template",
             )
-        return _Turn(before, full[len(before) : len(full) - len(self._tail)])
+        return _Turn(before, full[len(before) : len(full) - len(tail)])
 
     def _text(self, chat: Chat, add_generation_prompt: bool) -> str:
         try:
