@@ -132,12 +132,12 @@ def _terminal_bar(total: int | None, label: str, unit: str, start: int, stream: 
             return Text(f"{speed:.3g} {unit}/s" if speed else "")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:,}" + (f" of {total:,} {unit}" if total is not None else f" {unit}")),
         Rate(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=Console(file=stream), redirect_stdout=False, redirect_stderr=False) as shown:
         task = shown.add_task(label, total=total, completed=start, note="")

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import gzip
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.core.errors import LuthierError
+from luthier.core.files import atomic_writer, file_hash, jsonl_writer, read_json, read_jsonl, text_hash, write_json, write_jsonl, write_text
+
+# The process dies at the very call that `at` names, before it has any effect.
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from luthier.core.files import write_text
+setattr(os, sys.argv[2], lambda *a: os.kill(os.getpid(), signal.SIGKILL))
+write_text(Path(sys.argv[1]), "new" * 10000)
+"""
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from luthier.core.errors import LuthierError
+from luthier.core.files import write_jsonl
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    write_jsonl(Path(sys.argv[1]), ({"text": str(i) * 100} for i in range(10_000)))
+except LuthierError as error:
+    print(error)
+"""
+
+
+def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("old", [None, "old"])
+def test_a_kill_before_the_sync_or_the_rename_leaves_the_old_file(tmp_path: Path, call: str, old: str | None) -> None:
+    path = tmp_path / "file"
+    if old is not None:
+        path.write_text(old)
+    assert python(KILLED, str(path), call).returncode == -signal.SIGKILL
+    assert (path.read_text() if path.exists() else None) == old
+    write_text(path, "newer")
+    assert path.read_text() == "newer" and [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_points_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_fsync(descriptor: int) -> None:
+        size = os.fstat(descriptor).st_size
+        calls.append("sync folder" if Path(f"/proc/self/fd/{descriptor}").is_dir() else f"sync {size}")
+        fsync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        calls.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_text(tmp_path / "file", "12345")
+    assert calls == ["sync 5", "rename", "sync folder"]
+
+
+def test_a_disk_that_is_full_is_a_clear_error_and_leaves_nothing_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("old")
+    said = python(LIMITED, str(path))
+    assert said.stdout.startswith(f"{path}: it could not be written: File too large. free space"), said.stderr
+    assert path.read_text() == "old" and [item.name for item in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+def test_no_space_left_on_the_device_is_told_with_its_place(tmp_path: Path) -> None:
+    # The temporary file is a link to a device that is always full.
+    (tmp_path / "rows.jsonl.tmp").symlink_to("/dev/full")
+    with pytest.raises(LuthierError, match=r"rows\.jsonl: it could not be written: No space left on device\."):
+        write_jsonl(tmp_path / "rows.jsonl", [{"text": "x" * 100_000}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_block_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_writer(path) as file:
+        file.write(b"new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+def test_rows_that_break_off_leave_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ZeroDivisionError), jsonl_writer(tmp_path / name) as write:
+        write({"a": 1})
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+@given(rows=st.lists(st.dictionaries(texts, json_values, max_size=3), max_size=4))
+def test_rows_are_read_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, name: str, rows: list[dict[str, object]]) -> None:
+    path = tmp_path_factory.mktemp("rows") / name
+    write_jsonl(path, rows)  # type: ignore[arg-type]
+    assert list(read_jsonl(path)) == rows
+
+
+def test_a_row_is_one_line_of_plain_json(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"a": "é\u2028\n", "b": 1}, {}])
+    assert (tmp_path / "a.jsonl").read_bytes() == '{"a": "é\u2028\\n", "b": 1}\n{}\n'.encode()
+
+
+def test_equal_rows_give_equal_bytes_under_gzip_whatever_the_name(tmp_path: Path) -> None:
+    for name in ("a.jsonl.gz", "b.jsonl.gz"):
+        write_jsonl(tmp_path / name, [{"a": 1}] * 100)
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
+    # The time stamp of the gzip header (RFC 1952, bytes 4 to 7) is zero.
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[4:8] == b"\0\0\0\0"
+    assert gzip.decompress((tmp_path / "a.jsonl.gz").read_bytes()).count(b"\n") == 100
+
+
+def test_a_number_that_is_not_finite_is_never_written(tmp_path: Path) -> None:
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write_json(tmp_path / "a.json", {"a": value})
+        with pytest.raises(ValueError, match="JSON compliant"):
+            write_jsonl(tmp_path / "a.jsonl", [{"a": value}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_json_document_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_json(tmp_path / "below" / "a.json", {"a": [1, "é", None]})
+    assert read_json(tmp_path / "below" / "a.json") == {"a": [1, "é", None]}
+
+
+def test_hashes_are_sha256(tmp_path: Path) -> None:
+    # The test vector "abc" of FIPS 180-4.
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    (tmp_path / "a").write_bytes(b"abc")
+    assert file_hash(tmp_path / "a") == text_hash("abc") == expected
