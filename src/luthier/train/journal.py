@@ -6,6 +6,7 @@ a checkpoint is the best and when patience ends are functions of these lines, so
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -49,8 +50,9 @@ class Journal:
             raise self._full(error) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what counts has been synced, so a full disk has been reported already."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def of(self, event: str) -> list[Entry]:
         """The entries of one event, in order."""

@@ -1,0 +1,88 @@
+"""The plan of a run: decided once, used again, and plain about what has changed around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from luthier.text.batching import CutPlan
+from luthier.train.plan import Plan, differences, make_plan, settle_plan, surroundings_of
+from luthier.train.precision import PAYS_FROM, Precision, choose_precision, measure_speedup, precision_of
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _same_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def decide() -> Plan:
+    return make_plan(CutPlan("forest", 4096, 2), Precision("float32", "a test"), CPU)
+
+
+def never() -> Plan:
+    raise AssertionError("it was decided before")
+
+
+def test_a_plan_is_decided_once_and_read_back_equal(tmp_path: Path) -> None:
+    first, notes = settle_plan(tmp_path / "plan.json", "one", decide, CPU)
+    again, notes_again = settle_plan(tmp_path / "plan.json", "one", never, CPU)
+    assert again == first == decide()
+    assert notes == notes_again == ()
+
+
+def test_a_plan_of_another_training_is_decided_anew(tmp_path: Path) -> None:
+    settle_plan(tmp_path / "plan.json", "one", decide, CPU)
+    other = dataclasses.replace(decide(), cuts=CutPlan("padded", 10, 0))
+    found, _ = settle_plan(tmp_path / "plan.json", "two", lambda: other, CPU)
+    assert found.cuts.layout == "padded"
+    assert settle_plan(tmp_path / "plan.json", "two", never, CPU)[0] == found
+
+
+def test_the_threads_of_the_plan_are_used_again(tmp_path: Path) -> None:
+    torch.set_num_threads(2)
+    settle_plan(tmp_path / "plan.json", "one", decide, CPU)
+    torch.set_num_threads(1)
+    settle_plan(tmp_path / "plan.json", "one", never, CPU)
+    assert torch.get_num_threads() == 2
+
+
+def test_what_differs_around_a_resumed_run_is_said_and_the_plan_still_used(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    settle_plan(path, "one", decide, CPU)
+    written = json.loads(path.read_text())
+    written["surroundings"]["torch"] = "1.0"
+    path.write_text(json.dumps(written))
+    plan, notes = settle_plan(path, "one", never, CPU)
+    assert notes == (f"not bit-equal: torch differs (1.0 before, {torch.__version__} now)",)
+    assert plan.cuts == decide().cuts
+
+
+def test_every_difference_has_a_sentence_of_its_own() -> None:
+    here = surroundings_of(CPU)
+    there = dataclasses.replace(here, device="an accelerator", processor="another")
+    assert differences(here, here) == ()
+    assert [note.split(" differs")[0] for note in differences(there, here)] == ["not bit-equal: device", "not bit-equal: processor"]
+
+
+@pytest.mark.parametrize(("speedup", "dtype"), [(PAYS_FROM, torch.bfloat16), (PAYS_FROM - 0.01, torch.float32), (0.5, torch.float32)])
+def test_bfloat16_is_chosen_on_a_cpu_only_where_it_pays(speedup: float, dtype: torch.dtype) -> None:
+    assert precision_of(speedup).dtype == dtype
+
+
+def test_a_cpus_choice_rests_on_a_measurement_and_says_so() -> None:
+    found = choose_precision(16, CPU)
+    assert "times as fast as float32" in found.why
+    assert found.name in ("float32", "bfloat16")
+
+
+def test_the_measurement_is_a_ratio_of_times() -> None:
+    assert 0.001 < measure_speedup(16) < 1000
