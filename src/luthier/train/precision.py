@@ -40,7 +40,8 @@ def choose_precision(width: int, device: torch.device) -> Precision:
 def precision_of(speedup: float) -> Precision:
     """What a CPU computes in whose bfloat16 products are so many times faster than its float32 ones."""
     name = "bfloat16" if speedup >= PAYS_FROM else "float32"
-    return Precision(name, f"bfloat16 products of this width are {speedup:.2g} times as fast as float32 here (from {PAYS_FROM:g} on it pays)")
+    said = f"bfloat16 products of this width are {speedup:.2g} times as fast as float32 here"
+    return Precision(name, f"{said} (from {PAYS_FROM:g} on it pays)")
 
 
 def measure_speedup(width: int) -> float:
