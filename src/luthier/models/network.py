@@ -43,6 +43,12 @@ class Network(nn.Module):
         """Where the network computes."""
         return next(self.decoder.parameters()).device
 
+    @property
+    def _body(self) -> Any:
+        """The decoder without its output layer; some families misname it, and then `base_model` is the decoder itself."""
+        body = self.decoder.base_model
+        return self.decoder.model if body is self.decoder else body
+
     def forward(self, batch: Batch) -> Outputs:
         """Run a batch through the body; what is read off the states is up to the objective."""
         if isinstance(batch, Forest):
@@ -58,8 +64,7 @@ class Network(nn.Module):
         weights = next(self.decoder.parameters()).dtype
         mixed = self.compute_dtype != weights and weights == torch.float32
         with torch.autocast(tokens.device.type, self.compute_dtype, enabled=mixed):
-            body = self.decoder.base_model
-            out: Tensor = body(input_ids=tokens, position_ids=positions, use_cache=False, luthier_layout=layout).last_hidden_state
+            out: Tensor = self._body(input_ids=tokens, position_ids=positions, use_cache=False, luthier_layout=layout).last_hidden_state
         return out
 
     def logits(self, states: Tensor) -> Tensor:

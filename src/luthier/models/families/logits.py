@@ -26,5 +26,5 @@ def logit_rule(config: object) -> LogitRule:
     """The rule that a configuration's fields spell: Gemma's soft cap, Granite's divisor, Cohere's factor."""
     divisor = getattr(config, "logits_scaling", None)
     factor = getattr(config, "logit_scale", None)
-    cap = getattr(config, "final_logit_softcapping", None)
+    cap = getattr(config, "final_logit_softcapping", None) or getattr(config, "logits_soft_cap", None)
     return LogitRule((1.0 / divisor if divisor else 1.0) * (factor or 1.0), cap)
