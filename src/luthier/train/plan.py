@@ -75,7 +75,7 @@ def settle_plan(path: Path, fingerprint: str, decide: Callable[[], Plan], device
     The number of threads is set as the plan says. The second result says in which ways a run that goes on here cannot
     be bit-equal to one that was never interrupted; nothing else hinders it.
     """
-    found = _read(path, fingerprint)
+    found = read_plan(path, fingerprint)
     if found is None:
         plan = decide()
         write_json(path, {"format": 1, "fingerprint": fingerprint, **_as_json(plan)})
@@ -97,7 +97,7 @@ def _as_json(plan: Plan) -> dict[str, Json]:
     return dataclasses.asdict(plan)
 
 
-def _read(path: Path, fingerprint: str) -> Plan | None:
+def read_plan(path: Path, fingerprint: str) -> Plan | None:
     """The plan of the training with this fingerprint, if the file holds it."""
     if not path.is_file():
         return None
