@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -35,7 +35,8 @@ class Card:
     """`bundle.json`: what a bundle is, apart from its tensors.
 
     `base` names the base model and `base_hash` its content; `layout` is what the probe settled; `max_tokens` is the
-    longest row that was trained, and prompts are cut to it in the same way. `about` is the goal in words.
+    longest row that was trained, and prompts are cut to it in the same way. `about` is the goal in words. `rows_layout`
+    and `rows_fields` are what the training rows were recognised as, so that rows to answer are read in the same way.
     """
 
     name: str
@@ -49,6 +50,8 @@ class Card:
     labels: tuple[str, ...] = ()
     pooling: str | None = None
     about: str = ""
+    rows_layout: str = ""
+    rows_fields: Mapping[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Json]:
         """The card as it stands in the file."""

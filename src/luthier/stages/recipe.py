@@ -10,7 +10,7 @@ from typing import Literal
 
 from luthier.core.loading import Default, defaults, load, option, read_given, required
 from luthier.data.source import Data
-from luthier.data.steps import Prepare
+from luthier.data.pipeline import Prepare
 from luthier.evaluate.metrics import Task
 from luthier.evaluate.verdict import Goal
 from luthier.methods import AnyMethod, Full, LoRA

@@ -1,0 +1,235 @@
+"""The commands. Each imports its stage when it is called, so that `--help` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from luthier import __version__
+
+app = typer.Typer(
+    name="luthier",
+    help="Tune a language model to your work, prove that it got better, serve it, and keep it in tune.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.", show_default=False)]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)]
+Overrides = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Overrides an option of the recipe, e.g. `--set train.epochs=1`.", show_default=False)]  # noqa: UP045 - typer reads it
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout; everything else goes to stderr.")]
+RUNS = Path("runs")
+HELD = 3
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"luthier {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Tune a language model to your work, prove that it got better, serve it, and keep it in tune."""
+
+
+@app.command()
+def demo(runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """The whole loop on bundled rows and the embedded model, offline.
+
+    Example: `luthier demo`
+    """
+    from luthier.stages.demo import run_demo
+
+    report = run_demo(runs, _say)
+    _print_report(report, runs / "demo", as_json, next_lines=("luthier chat demo", "luthier show demo", "luthier new my-task --data my-file.csv"))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The run's name; the recipe becomes NAME.toml.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="Your rows: CSV, TSV, JSON(L), Parquet or text.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Look at a file and write a recipe that you can read and change.
+
+    Example: `luthier new tickets --data tickets.csv`
+    """
+    from luthier.stages.new import write_recipe
+
+    made = write_recipe(name, data)
+    _result({"recipe": str(made.path), "said": made.said}, as_json, lambda: _say(f"{made.said}\nWrote {made.path}. Next: luthier check {made.path}"))
+
+
+@app.command()
+def check(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Say what a recipe will do before it does it: rows, truncation, memory, time, and each default with its reason.
+
+    Example: `luthier check tickets.toml`
+    """
+    from luthier.stages.check import check_recipe
+
+    found = check_recipe(recipe, set_ or [], runs)
+    _result(found.as_dict(), as_json, lambda: _out(found.as_text()))
+
+
+@app.command()
+def run(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """The whole loop: prepare, tune, evaluate, bundle. What is done for the same inputs is skipped.
+
+    Example: `luthier run tickets.toml --set train.epochs=5`
+    """
+    from luthier.stages.recipe import load_recipe
+    from luthier.stages.run import opened, run_all
+
+    with opened(load_recipe(recipe, set_ or []), runs, _say) as job:
+        report = run_all(job)
+    _print_report(report, job.run.folder, as_json, next_lines=(f"luthier predict {job.run.name} FILE -o OUT",))
+
+
+@app.command()
+def prepare(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Read, clean and split the rows, with a reason for each one that is dropped or changed.
+
+    Example: `luthier prepare tickets.toml`
+    """
+    from luthier.stages.recipe import load_recipe
+    from luthier.stages.run import opened, run_prepare
+    from luthier.stages.texts import prepared_text
+
+    with opened(load_recipe(recipe, set_ or []), runs, _say) as job:
+        found = run_prepare(job)
+    _result(found, as_json, lambda: _out(prepared_text(found, job.run.folder)))
+
+
+@app.command()
+def tune(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Prepare if need be, then train; goes on where it was interrupted.
+
+    Example: `luthier tune tickets.toml`
+    """
+    from luthier.stages.recipe import load_recipe
+    from luthier.stages.run import opened, run_tune
+    from luthier.stages.texts import tuned_text
+
+    with opened(load_recipe(recipe, set_ or []), runs, _say) as job:
+        found = run_tune(job)
+    _result(found, as_json, lambda: _out(tuned_text(found, job.run.folder)))
+
+
+@app.command()
+def evaluate(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Tune if need be, then measure against the baselines on the untouched test rows.
+
+    Example: `luthier evaluate tickets.toml`
+    """
+    from luthier.stages.recipe import load_recipe
+    from luthier.stages.run import opened, run_evaluate
+
+    with opened(load_recipe(recipe, set_ or []), runs, _say) as job:
+        report = run_evaluate(job)
+    _print_report(report, job.run.folder, as_json)
+
+
+@app.command()
+def show(
+    what: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run's name or folder.", show_default=False)],
+    rows: Annotated[int, typer.Option("--rows", metavar="N", min=1, help="How many rows.")] = 3,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Rows as the model sees them: which tokens are trained, what was cut, and which rows were dropped and why.
+
+    Example: `luthier show tickets --rows 5`
+    """
+    from luthier.stages.show import show_rows
+
+    found = show_rows(what, rows, runs)
+    _result(found.as_dict(), as_json, lambda: _out(found.as_text(color=sys.stdout.isatty())))
+
+
+@app.command()
+def compare(
+    names: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Two or more runs that were tested on the same rows.", show_default=False)],
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Paired differences between runs that were tested on the same rows.
+
+    Example: `luthier compare tickets tickets-full`
+    """
+    from luthier.stages.compare import compare_runs
+
+    found = compare_runs(names, runs)
+    _result(found.as_dict(), as_json, lambda: _out(found.as_text()))
+
+
+@app.command()
+def predict(
+    name: RunName,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows of the shape that was trained.", show_default=False)],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Where the same rows go, with answer, score and abstain.", show_default=False)],
+    abstain_below: Annotated[float, typer.Option("--abstain-below", metavar="P", min=0, max=1, help="Abstain where the score is below this.")] = 0.0,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Answer each row of a file; goes on where it was interrupted.
+
+    Example: `luthier predict tickets new.csv -o answers.csv`
+    """
+    from luthier.stages.predict import predict_file
+
+    found = predict_file(name, file, out, abstain_below, runs)
+    _result(found, as_json, lambda: _say(f"{found['n_rows']:,} rows answered in {out}"))
+
+
+@app.command()
+def chat(
+    name: RunName,
+    temperature: Annotated[float, typer.Option("--temperature", metavar="T", min=0, help="0 takes the likeliest token.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the draws, where there are any.")] = 0,
+    runs: Runs = RUNS,
+) -> None:
+    """Talk to a run's model, or to a base such as `sprout`, in the terminal.
+
+    Example: `luthier chat tickets`
+    """
+    from luthier.stages.chat import chat_with
+
+    chat_with(name, temperature, seed, runs)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _out(text: str) -> None:
+    typer.echo(text)
+
+
+def _result(value: Mapping[str, Any], as_json: bool, tell: Callable[[], None]) -> None:
+    if as_json:
+        typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
+    else:
+        tell()
+
+
+def _print_report(report: Mapping[str, Any], folder: Path, as_json: bool, next_lines: tuple[str, ...] = ()) -> None:
+    """The report, for a program or for people; the exit code says what the gate said, except in the demo."""
+    from luthier.stages.texts import report_text
+
+    _result(report, as_json, lambda: _out(report_text(report, folder, next_lines)))
+    is_demo = sys.argv[1:2] == ["demo"]
+    if report["verdict"] != "ship" and not is_demo:
+        raise typer.Exit(HELD)

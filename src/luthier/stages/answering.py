@@ -1,0 +1,188 @@
+"""What a network says about examples: labels with probabilities, replies, and how likely it finds the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
+from luthier.core.generator import Sampling
+from luthier.core.messages import Message
+from luthier.core.progress import track
+from luthier.evaluate.answers import Answer, labelled_answer
+from luthier.generate.engine import Engine
+from luthier.generate.likelihood import likelihoods
+from luthier.models.network import Network
+from luthier.models.tokenizer import LoadedTokenizer
+from luthier.objectives import Classify, Imitate
+from luthier.serve.bundle import engine_for
+from luthier.text.batching import CutPlan
+from luthier.text.renderer import Renderer, as_chat
+from luthier.text.rows import Row
+from luthier.text.truncation import Cut, Unfit, cut_prompt, cut_to
+
+READ_NODES = 4096
+"""Nodes of one batch that is only read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Speaker:
+    """A network, its tokenizer, and how it may be used: everything that answering needs."""
+
+    network: Network
+    tokenizer: LoadedTokenizer
+    layout: Literal["forest", "padded"]
+    max_tokens: int
+
+    @property
+    def renderer(self) -> Renderer:
+        """Conversations to tokens."""
+        return Renderer(self.tokenizer)
+
+    @property
+    def plan(self) -> CutPlan:
+        """How rows that are only read are cut."""
+        return CutPlan(self.layout, max(READ_NODES, self.max_tokens), self.tokenizer.pad_id)
+
+    @property
+    def engine(self) -> Engine:
+        """Its generator."""
+        return engine_for(self.network, self.tokenizer, self.layout, self.max_tokens)
+
+
+def question_of(example: AnyExample) -> Chat:
+    """What is asked: the conversation before its last assistant turn."""
+    assert isinstance(example, Pair | Chat), "only conversations ask"
+    chat = as_chat(example)
+    last = max((i for i, message in enumerate(chat.messages) if message.role == "assistant"), default=len(chat.messages))
+    return Chat(chat.id, chat.messages[:last], chat.tools, chat.template_options, source=chat.source)
+
+
+def truth_of(example: AnyExample) -> str:
+    """What is right: the label, the last reply, or the text itself."""
+    if isinstance(example, Labelled):
+        return example.label or ""
+    if isinstance(example, Text):
+        return example.text
+    replies = [message.text for message in as_chat(example).messages if message.role == "assistant"]
+    return replies[-1] if replies else ""
+
+
+def asked_text(example: AnyExample) -> str:
+    """What is asked, as one text, for baselines that read words only."""
+    if isinstance(example, Labelled | Text):
+        return example.text
+    return "\n".join(message.text for message in question_of(example).messages)
+
+
+@torch.no_grad()
+def classify(speaker: Speaker, objective: Classify, examples: Sequence[Labelled], progress_label: str = "") -> NDArray[np.float64]:
+    """Probabilities (rows, labels) from the network's head; a long text is cut as in training."""
+    rows = []
+    for i, example in enumerate(examples):
+        fitted = cut_to(objective.rows(Labelled(str(i), example.text, None), speaker.renderer)[0], speaker.max_tokens)
+        assert not isinstance(fitted, Unfit), "a text to classify can always be cut"
+        rows.append(fitted.row if isinstance(fitted, Cut) else fitted)
+    found = np.zeros((len(rows), len(objective.labels)))
+    parts = speaker.plan.cut(rows)
+    for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
+        batch = speaker.plan.make(part).to(speaker.network.device)
+        scores = speaker.network(batch).row_scores(batch).double().softmax(-1)
+        found[[int(name) for name in batch.ids]] = scores.cpu().numpy()
+    return found
+
+
+def label_answers(objective: Classify, examples: Sequence[Labelled], probabilities: NDArray[np.float64]) -> tuple[Answer, ...]:
+    """The classifier's answers, each with the loss of the true label."""
+    return tuple(
+        labelled_answer(example.id, dict(zip(objective.labels, map(float, line), strict=True)), example.label)
+        for example, line in zip(examples, probabilities, strict=True)
+    )
+
+
+def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: int, progress_label: str = "") -> list[str]:
+    """Greedy replies to what the examples ask; a long question is cut as in training."""
+    room = speaker.max_tokens - 1
+    prompts = [cut_prompt(speaker.renderer.prompt(question_of(example)), room) for example in examples]
+    engine = speaker.engine
+    size = engine.max_sequences
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    parts = [order[low : low + size] for low in range(0, len(order), size)]
+    found = [""] * len(prompts)
+    for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
+        replies = engine([prompts[i] for i in part], Sampling(max_reply_tokens))
+        for i, said in zip(part, replies, strict=True):
+            found[i] = speaker.renderer.parse(list(said.tokens)).text
+    return found
+
+
+@torch.no_grad()
+def truth_nats(speaker: Speaker, examples: Sequence[AnyExample], window: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """For each example, the summed loss in nats of its trained tokens and their number; 0 tokens where none fits."""
+    objective = Imitate(window=window)
+    rows: list[Row] = []
+    owner: list[int] = []
+    for i, example in enumerate(examples):
+        for row in objective.rows(example, speaker.renderer):
+            fitted = cut_to(row, speaker.max_tokens)
+            if not isinstance(fitted, Unfit):
+                kept = fitted.row if isinstance(fitted, Cut) else fitted
+                rows.append(Row(kept.tokens, (kept.weights > 0).astype(np.float32), id=str(len(rows))))
+                owner.append(i)
+    nats, n_tokens = np.zeros(len(examples)), np.zeros(len(examples), dtype=np.int64)
+    for batch in speaker.plan.batches(rows):
+        moved = batch.to(speaker.network.device)
+        logps = speaker.network(moved).token_logps(moved).double().cpu()
+        owners = torch.tensor([owner[int(name)] for name in batch.ids])[batch.row_S].numpy()
+        np.add.at(nats, owners, -logps.numpy())
+        np.add.at(n_tokens, owners, 1)
+    return nats, n_tokens
+
+
+def label_nats(speaker: Speaker, labels: Sequence[str], about: str, texts: Sequence[str], progress_label: str = "") -> NDArray[np.float64]:
+    """Log-likelihoods (texts, labels) of each label as the reply to the question which label fits, in the model's template.
+
+    The labels are listed in the question where that takes at most a quarter of the context; a text that leaves no room
+    is cut at its end. Labels come first and the text last, so that all texts share the beginning.
+    """
+    renderer = speaker.renderer
+    answers = [renderer.reply(_labelling(about, labels, "", label)) for label in labels]
+    listed = len(renderer.prompt(_labelling(about, labels, ""))) <= speaker.max_tokens // 4
+    shown = labels if listed else ()
+    room = speaker.max_tokens - max(map(len, answers))
+    prompts = [_fit(renderer, about, shown, text, room) for text in texts]
+    found = np.zeros((len(texts), len(labels)))
+    size = 16
+    starts = range(0, len(texts), size)
+    for low in track(starts, len(starts), progress_label, "batches") if progress_label else starts:
+        part = prompts[low : low + size]
+        pairs = [(prompt, answer) for prompt in part for answer in answers]
+        said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], speaker.plan)
+        found[low : low + size] = said.logp_nats.reshape(len(part), len(labels))
+    return found
+
+
+def n_label_tokens(speaker: Speaker, labels: Sequence[str]) -> NDArray[np.int64]:
+    """How many tokens each label has as a reply, the stop token included."""
+    return np.asarray([len(speaker.renderer.reply(_labelling("", (), "", label))) for label in labels], dtype=np.int64)
+
+
+def _fit(renderer: Renderer, about: str, labels: Sequence[str], text: str, room: int) -> list[int]:
+    """The prompt for one text, the text halved until it fits."""
+    tokens = renderer.prompt(_labelling(about, labels, text))
+    while len(tokens) > room and text:
+        text = text[: len(text) * room // (2 * len(tokens))] if len(tokens) > 2 * room else text[: int(len(text) * 0.8)]
+        tokens = renderer.prompt(_labelling(about, labels, text))
+    return cut_prompt(tokens, room)
+
+
+def _labelling(about: str, labels: Sequence[str], text: str, label: str | None = None) -> Chat:
+    task = (about.strip().rstrip(".") or "Say which label fits the text") + "."
+    choices = f" The labels are: {', '.join(labels)}." if labels else ""
+    asked = Message("user", f"{task}{choices} Answer with the label alone.\n\nText: {text}\n\nLabel:")
+    return Chat("", (asked,) if label is None else (asked, Message("assistant", label)))

@@ -1,0 +1,75 @@
+"""Predict: the same rows back, each with answer, score and whether the model abstains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from luthier.core.errors import Complaints, LuthierError
+from luthier.core.examples import AnyExample, Labelled
+from luthier.core.interrupts import interruptible
+from luthier.core.jsonvalue import Json
+from luthier.core.progress import progress
+from luthier.core.runs import find_run
+from luthier.data.questions import Waiting, read_questions
+from luthier.data.record import BadRow
+from luthier.objectives import Classify
+from luthier.serve import bundle
+from luthier.stages import answering
+from luthier.stages.answering import Speaker
+from luthier.stages.answers_file import AnswersFile
+from luthier.stages.tune import device
+
+CHUNK = 256
+"""Rows that are answered, and saved, at once."""
+
+
+def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: Path) -> dict[str, Json]:
+    """Answer each row of `file`; `out` appears when the last one is answered, and an interrupted call goes on.
+
+    Raises:
+        LuthierError: no such run, a file that cannot be read, rows that cannot be answered, or an `out` that exists.
+
+    """
+    folder = find_run(runs, name).bundle
+    card = bundle.read_card(folder)
+    if card.task == "pretrain":
+        raise LuthierError(name, "a model of plain text has nothing to answer", "use a run whose task is classify, answer or chat")
+    if abstain_below and card.task != "classify":
+        raise LuthierError("--abstain-below", f"it has no effect on the task {card.task}, whose answers have no score", "leave it out")
+    for _ in _readable(file, card):
+        pass
+    answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below})
+    tuned = bundle.open_bundle(folder, device=str(device()))
+    speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
+    rows = _readable(file, card)
+    for _ in islice(rows, answers.n_done):
+        pass
+    with interruptible() as interruption, progress(None, "predicting", "rows", start=answers.n_done) as bar:
+        while part := list(islice(rows, CHUNK)):
+            interruption.check()
+            said = _said([row.example for row in part], card, speaker, abstain_below)
+            answers.add([{**row.record, **one} for row, one in zip(part, said, strict=True)])
+            bar.advance(len(part))
+    return {"out": str(out), "n_rows": answers.finish(), "n_abstained": answers.n_abstained}
+
+
+def _readable(file: Path, card: bundle.Card) -> Iterator[Waiting]:
+    """The rows to answer; those that cannot be read are collected and, at the end, refused."""
+    complaints = Complaints()
+    for row in read_questions(str(file), card.rows_layout, dict(card.rows_fields)):
+        if isinstance(row, BadRow):
+            complaints.extend(row.as_error())
+        else:
+            yield row
+    complaints.raise_if_any()
+
+
+def _said(part: Sequence[AnyExample], card: bundle.Card, speaker: Speaker, abstain_below: float) -> list[dict[str, Json]]:
+    """Answer, score (the answer's probability) and abstain of each row; open answers have no score."""
+    if card.task != "classify":
+        return [{"answer": text, "score": None, "abstain": False} for text in answering.reply(speaker, part, card.max_reply_tokens)]
+    found = answering.classify(speaker, Classify(card.labels), [row for row in part if isinstance(row, Labelled)])
+    best, score = found.argmax(1), found.max(1)
+    return [{"answer": card.labels[i], "score": round(float(p), 6), "abstain": bool(p < abstain_below)} for i, p in zip(best, score, strict=True)]

@@ -1,0 +1,180 @@
+"""The loop as stages that meet only in files; what is done for the same inputs is skipped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from luthier.core import runs
+from luthier.core.files import file_hash, read_json, write_json, write_text
+from luthier.core.interrupts import Interruption, interruptible
+from luthier.core.jsonvalue import Json
+from luthier.core.loading import dump
+from luthier.core.runs import Run
+from luthier.models.load import base_hash
+from luthier.stages import bundle as bundle_stage
+from luthier.stages.evaluate import Sides, evaluate_run, proofs_so_far
+from luthier.stages.prepare import load_side, prepare
+from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
+from luthier.stages.sources import source_hashes
+from luthier.stages.tune import Rows, tune
+
+FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 1, "evaluate": 1, "bundle": 1}
+"""A stage's number is raised whenever its output would change."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe, the run that it makes, and how to tell people what is going on."""
+
+    recipe: Recipe
+    run: Run
+    say: Say
+    interruption: Interruption
+
+    @property
+    def runs_folder(self) -> Path:
+        """The folder of runs."""
+        return self.run.folder.parent
+
+
+@contextmanager
+def opened(recipe: Recipe, runs_folder: Path, say: Say) -> Iterator[Job]:
+    """The run of a recipe, locked for this process; signals ask it to stop between two steps."""
+    with runs.lock(Run(runs_folder / recipe.name)) as run, interruptible() as interruption:
+        write_text(run.recipe, dump(recipe))
+        yield Job(recipe, run, say, interruption)
+
+
+def run_prepare(job: Job) -> dict[str, Json]:
+    """Rows in, kept and dropped rows out; gives the object of `luthier prepare --json`."""
+    recipe = job.recipe
+    inputs: dict[str, Json] = {"data": asdict(recipe.data), "prepare": _plain(recipe.prepare), "seed": recipe.seed, "task": recipe.goal.task}
+    fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
+
+    def work() -> dict[str, Json]:
+        return prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder).as_dict()
+
+    return _stage(job, "prepare", fingerprint, work)
+
+
+def run_tune(job: Job) -> dict[str, Json]:
+    """Prepared rows in, a bundle's tensors out; gives what training was like."""
+    prepared = run_prepare(job)
+    recipe = job.recipe
+    inputs: dict[str, Json] = {
+        "kept": file_hash(job.run.kept), "model": _plain(recipe.model), "base": base_hash(recipe.model.base), "head": _plain(recipe.head),
+        "method": _plain(recipe.method), "train": _training(recipe), "seed": recipe.seed, "task": recipe.goal.task, "format": FORMATS["tune"],
+    }  # fmt: skip
+    fingerprint = runs.fingerprint(inputs)
+
+    def work() -> dict[str, Json]:
+        folder = job.run.folder
+        rows = Rows(load_side(folder, "train"), load_side(folder, "validation"), str(prepared["layout"]), prepared["fields"])  # type: ignore[arg-type]
+        return tune(recipe, job.run, rows, fingerprint, job.interruption)
+
+    return _stage(job, "tune", fingerprint, work)
+
+
+def run_evaluate(job: Job) -> dict[str, Json]:
+    """The bundle against its rivals; gives the report."""
+    tuned = run_tune(job)
+    recipe, run = job.recipe, job.run
+    done = read_json(run.done("tune"))
+    assert isinstance(done, Mapping), "a stage that is done has said so"
+    inputs: dict[str, Json] = {"tune": done["fingerprint"], "goal": _plain(recipe.goal), "group": recipe.data.group, "seed": recipe.seed}
+
+    def work() -> dict[str, Json]:
+        job.interruption.check()
+        cleaning: Any = read_json(run.cleaning)
+        proofs, not_applicable = proofs_so_far(cleaning, tuned)
+        sides = Sides(*(load_side(run.folder, side) for side in ("train", "validation", "test")))  # type: ignore[arg-type]
+        facts = {"data_hash": cleaning["test_hash"], "proofs": proofs, "not_applicable": not_applicable, "seconds": _seconds(run)}
+        return {"looks": evaluate_run(recipe, run, sides, facts, job.runs_folder).report.facts.looks}
+
+    _stage(job, "evaluate", runs.fingerprint(inputs), work)
+    return _with_seconds(run)
+
+
+def run_all(job: Job) -> dict[str, Json]:
+    """Every stage; gives the report."""
+    report = run_evaluate(job)
+    inputs: dict[str, Json] = {"report": {name: value for name, value in report.items() if name != "seconds"}, "about": job.recipe.goal.about}
+
+    def work() -> dict[str, Json]:
+        bundle_stage.finish(job.recipe, job.run, report)
+        return {}
+
+    _stage(job, "bundle", runs.fingerprint(inputs), work)
+    return _with_seconds(job.run)
+
+
+def run(recipe: str | Path, *, overrides: Sequence[str] = (), runs_folder: str | Path = "runs") -> dict[str, Json]:
+    """The whole loop from Python; gives the report.
+
+    Args:
+        recipe: path of a recipe.
+        overrides: `section.option=value` each, as `--set` takes them.
+        runs_folder: the folder of runs.
+
+    Raises:
+        LuthierError: everything that is wrong with the recipe or the data.
+
+    """
+    from luthier.stages.recipe import load_recipe
+
+    with opened(load_recipe(Path(recipe), overrides), Path(runs_folder), lambda text: None) as job:
+        return run_all(job)
+
+
+def _stage(job: Job, name: str, fingerprint: str, work: Callable[[], dict[str, Json]]) -> dict[str, Json]:
+    """Do a stage, or read what it said when it was done for the same inputs."""
+    if runs.stage_is_done(job.run, name, fingerprint, FORMATS[name]):
+        detail = runs.done_detail(job.run, name)
+        assert isinstance(detail, Mapping), "every stage records an object"
+        result = detail["result"]
+        assert isinstance(result, Mapping), "every stage records its result"
+        job.say(f"{name}: done before, for the same inputs")
+        return dict(result)
+    job.interruption.check()
+    job.say(f"{name} …")
+    began = time.monotonic()
+    result = work()
+    runs.mark_done(job.run, name, fingerprint, {"result": result, "seconds": round(time.monotonic() - began, 1)}, FORMATS[name])
+    return result
+
+
+def _seconds(run: Run) -> dict[str, float]:
+    """Seconds by stage, of the stages that are done."""
+    found: dict[str, float] = {}
+    for name in FORMATS:
+        detail = runs.done_detail(run, name)
+        if isinstance(detail, Mapping) and isinstance(detail.get("seconds"), int | float):
+            found[name] = float(detail["seconds"])  # type: ignore[arg-type]
+    return found
+
+
+def _with_seconds(run: Run) -> dict[str, Json]:
+    """The report, with the seconds of every stage that is done by now."""
+    report = read_json(run.report)
+    assert isinstance(report, Mapping), "the report is an object"
+    seconds = _seconds(run)
+    if report["seconds"] != seconds:
+        report = {**report, "seconds": seconds}
+        write_json(run.report, report)
+    return dict(report)
+
+
+def _plain(section: Any) -> dict[str, Json]:
+    return asdict(section)
+
+
+def _training(recipe: Recipe) -> dict[str, Json]:
+    """The options that shape the result; how often it is saved does not."""
+    return asdict(replace(recipe.train, save_every_s=0.0))

@@ -1,0 +1,144 @@
+"""Tune: kept rows in, a bundle's tensors out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+import torch
+
+from luthier.core.errors import LuthierError
+from luthier.core.examples import AnyExample, Labelled
+from luthier.core.interrupts import Interruption
+from luthier.core.jsonvalue import Json
+from luthier.core.runs import Run
+from luthier.models.load import Base, base_hash, load
+from luthier.models.probe import Probed, probe
+from luthier.objectives import AnyObjective, Classify, Imitate
+from luthier.serve import bundle
+from luthier.stages.recipe import Recipe
+from luthier.stages.rows import Rowed, to_rows
+from luthier.text.batching import CutPlan
+from luthier.text.stream import EpochStream
+from luthier.train.allocator import keep_freed_memory
+from luthier.train.loop import FitResult, fit
+from luthier.train.options import learning_rate_for
+from luthier.train.plan import make_plan, settle_plan
+from luthier.train.precision import choose_precision
+from luthier.train.state import begin
+
+MICRO_NODES = 4096
+"""Nodes of one micro-batch: enough to keep the cores busy, few enough that its activations stay in reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Everything that training needs, before the first step: the same for `check`, `show` and `tune`."""
+
+    base: Base
+    probed: Probed
+    objective: AnyObjective
+    train: Rowed
+    validation: Rowed
+    max_tokens: int
+
+
+def device() -> torch.device:
+    """Where to compute: the accelerator where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def objective_of(recipe: Recipe, train: Sequence[AnyExample], max_tokens: int) -> AnyObjective:
+    """What the task tells the model; a classifier's labels are those of the training rows, sorted."""
+    if recipe.goal.task != "classify":
+        return Imitate(window=max_tokens)
+    labels = sorted({example.label for example in train if isinstance(example, Labelled) and example.label is not None})
+    if len(labels) < 2:
+        raise LuthierError("the training rows", f"they hold {len(labels)} label, and telling apart needs two", "add rows with another label")
+    return Classify(tuple(labels), recipe.head.label_smoothing)
+
+
+def assemble(recipe: Recipe, train: Sequence[AnyExample], validation: Sequence[AnyExample], dtype: torch.dtype = torch.float32) -> Prepared:
+    """Load the base, probe it, and turn the examples into rows.
+
+    Raises:
+        LuthierError: the base cannot be used, or rows cannot be rendered or are too long.
+
+    """
+    base = load(recipe.model.base, dtype, str(device()), recipe.model.weights, recipe.seed)
+    max_tokens = min(base.context, recipe.train.max_tokens or base.context)
+    objective = objective_of(recipe, train, max_tokens)
+    rowed = to_rows(train, objective, base.renderer, max_tokens, recipe.train.too_long)
+    # Validation rows are measured, never learnt from: a long one is cut like a long prompt that is served.
+    watched = to_rows(validation, objective, base.renderer, max_tokens, "error" if recipe.train.too_long == "error" else "cut")
+    if not rowed.units:
+        raise LuthierError("the training rows", "none of them gives anything to learn", "check that rows have replies or labels, and [train] max_tokens")
+    return Prepared(base, probe(base.network, recipe.seed), objective, rowed, watched, max_tokens)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The prepared training and validation examples, and what their source was recognised as."""
+
+    train: Sequence[AnyExample]
+    validation: Sequence[AnyExample]
+    layout: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: Interruption | None = None) -> dict[str, Json]:
+    """Train and write the bundle's tensors; goes on from the newest checkpoint of the same fingerprint.
+
+    Returns:
+        what is worth recording: the fit, the layout, the counts, and why the numbers are what they are.
+
+    """
+    keep_freed_memory()
+    where = device()
+    method, seed = recipe.method, recipe.seed
+    precision = choose_precision(_width(recipe), where)
+    held = precision.dtype if method.kind == "lora" else torch.float32
+    ready = assemble(recipe, rows.train, rows.validation, held)
+    base = ready.base
+    layout: Literal["forest", "packed", "padded"] = ready.probed.layout
+    layout = "packed" if layout == "forest" and method.is_random else layout
+    cuts = CutPlan(layout, max(MICRO_NODES, ready.max_tokens), base.tokenizer.pad_id)
+    plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts, precision, where), where)
+    network = base.network
+    network.compute_dtype = plan.precision.dtype
+    pooling = recipe.head.pooling if isinstance(ready.objective, Classify) else None
+    if pooling is not None:
+        bundle.new_head(network, ready.objective.n_scores, pooling)
+    method.attach(network, seed)
+    options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
+    state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
+    stream = EpochStream(ready.train.units, options.batch_rows, options.epochs, seed)
+    result = fit(state, ready.objective, stream, plan.cuts, options, run.folder, validation=ready.validation.rows, interruption=interruption)
+    card = bundle.Card(
+        recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
+        _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), pooling, recipe.goal.about,
+        rows.layout, rows.fields,
+    )  # fmt: skip
+    bundle.save(card, method, network, base.tokenizer, run.bundle)
+    return _record(ready, result, plan.precision.why, options.learning_rate, differs)
+
+
+def _width(recipe: Recipe) -> int:
+    from luthier.models.load import load_config
+
+    return int(load_config(recipe.model.base).get_text_config().hidden_size)
+
+
+def _longest_reply(ready: Prepared) -> int:
+    """How long replies may be when they are generated: half again the longest that was trained."""
+    longest = max((row.n_supervised for row in ready.train.rows), default=0)
+    return max(16, min(math.ceil(1.5 * longest), ready.max_tokens // 2))
+
+
+def _record(ready: Prepared, result: FitResult, precision: str, rate: float | None, differs: tuple[str, ...]) -> dict[str, Json]:
+    return {
+        "fit": asdict(result), "layout": asdict(ready.probed), "precision": precision, "learning_rate": rate, "n_parameters": ready.base.n_parameters,
+        "train": dict(ready.train.counts()), "validation": dict(ready.validation.counts()), "differs": list(differs),
+    }  # fmt: skip
