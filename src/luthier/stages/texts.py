@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from luthier.evaluate.report import report_from_dict
+from luthier.evaluate.report_file import report_from_dict
 from luthier.evaluate.table import report_table
 
 

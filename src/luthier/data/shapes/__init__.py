@@ -19,6 +19,8 @@ from luthier.data.shapes.sharegpt import ShareGPT
 AnyLayout: TypeAlias = OpenAIChat | ShareGPT | Alpaca | PromptCompletion | LabelledLine | TextLabel | PlainColumn
 LAYOUTS: Mapping[str, type[AnyLayout]] = {kind.name: kind for kind in get_args(AnyLayout)}
 WANTED = {"labelled": "texts with labels", "pair": "prompts with completions", "chat": "conversations", "text": "plain texts"}
+FITS: Mapping[str, tuple[str, ...]] = {"pair": ("pair", "chat"), "chat": ("chat", "pair")}
+"""A prompt with its completion is a conversation of one exchange, so whoever wants either can take both."""
 _FIELDS = "[data] fields"
 
 
@@ -32,7 +34,7 @@ def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: st
     _check_given(sample, given)
     _refuse_verdicts(sample, given, where)
     found = [layout for kind in LAYOUTS.values() if given.keys() <= set(kind.roles) and (layout := kind.find(sample, given)) is not None]
-    fitting = [layout for layout in found if want is None or layout.shape == want]
+    fitting = [layout for layout in found if want is None or layout.shape in FITS.get(want, (want,))]
     if fitting:
         return fitting[0]
     instead = f"; as they stand they are {WANTED[found[0].shape]}" if found else ""
