@@ -276,6 +276,12 @@ def test_what_a_class_itself_refuses_is_told_at_its_section() -> None:
         loads(Outer, "[inner]\nlow = 3")
 
 
+def test_a_class_is_not_asked_about_values_that_are_wrong_in_themselves() -> None:
+    with pytest.raises(LuthierError) as caught:
+        loads(Outer, '[inner]\nlow = "x"')
+    assert [one.where for one in caught.value.errors] == ["recipe.toml [inner] low"]
+
+
 def test_sections_by_name_are_read_and_written() -> None:
     outer = loads(Outer, "[named.a]\nhigh = 3\n[named.b]\nlow = -1")
     assert outer.named == {"a": Picky(high=3), "b": Picky(low=-1)}
@@ -308,6 +314,7 @@ def test_a_section_with_two_different_defaults_is_our_bug() -> None:
         ("method.targets=['q', 'v']", Recipe("x", Data("rows.csv"), LoRA(targets=("q", "v")))),
         ("data.source=C:\\rows.csv", Recipe("x", Data("C:\\rows.csv"))),
         ("data.source=a\nb = 3", Recipe("x", Data("a\nb = 3"))),
+        ('data.source="a"\nb = 3', Recipe("x", Data('"a"\nb = 3'))),
     ],
 )
 def test_an_override_sets_one_option(setting: str, expected: Recipe) -> None:

@@ -93,7 +93,7 @@ def test_a_lock_left_by_a_killed_process_does_not_matter(tmp_path: Path) -> None
     first.send_signal(signal.SIGKILL)
     first.communicate()
     with lock(Run(tmp_path / "r")) as run:
-        assert f"process {os.getpid()}\n" in run.lock_file.read_text()
+        assert run.lock_file.read_text() == f"luthier run, process {os.getpid()}\n"
 
 
 def test_a_lock_is_free_again_after_an_error(tmp_path: Path) -> None:
