@@ -40,6 +40,14 @@ def test_a_utf8_letter_across_two_pieces_of_the_file_is_valid(tmp_path: Path) ->
     assert detect(path) == "utf-8"
 
 
+def test_a_letter_cut_off_at_the_very_end_is_no_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("Un garçon entre dans le café".encode("cp1252"))
+    assert detect(path) == "cp1252"
+    path.write_bytes(b"Un homme entre dans le caf\xe9")
+    assert detect(path) == "cp1252"
+
+
 def test_a_few_broken_lines_do_not_make_a_utf8_file_legacy(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("schön\n".encode() * 3 + b"sch\xf6n\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -81,11 +82,15 @@ def test_a_syntax_error_ends_the_reading_with_its_line_and_never_loses_rows_in_s
 
 def test_a_syntax_error_is_found_without_reading_the_rest_of_a_large_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    path.write_text('[{"x": 1} {"x": 2},' + '{"x": "long"},' * 500_000)
+    path.write_text('[{"x": 1}, {"x": tru},' + '{"x": "long"},' * 500_000)
     reading = Json().read(RawFile(path, path.name))
     assert next(reading) == Record({"x": 1}, 1)
-    with pytest.raises(LuthierError, match='"," or "]" should stand where'):
+    tracemalloc.start()
+    with pytest.raises(LuthierError, match="expecting value"):
         next(reading)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000 < path.stat().st_size / 3
 
 
 def test_line_17_of_a_jsonl_file_is_named_and_the_others_are_read(tmp_path: Path) -> None:
@@ -124,7 +129,16 @@ def test_unicode_line_separators_inside_a_text_end_no_line(tmp_path: Path) -> No
     assert _rows(Jsonl, tmp_path / "a.jsonl", '{"x": "a\u2028b\x85c"}\n') == [Record({"x": "a\u2028b\x85c"}, 1)]
 
 
-def test_bytes_that_are_not_text_stop_a_json_document_with_their_line(tmp_path: Path) -> None:
+def test_a_number_that_two_pieces_of_the_file_share_is_one_entry(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "CHUNK_BYTES", 2)
+        rows = _rows(Json, tmp_path / "a.json", '[12345,\n{"x": 1}]')
+    assert rows == [BadRow("a.json:1", "this entry of the list is a number, not an object"), Record({"x": 1}, 2)]
+
+
+@pytest.mark.parametrize("n_bytes", [1, 2, 1 << 18])
+def test_undecodable_bytes_stop_a_json_document_with_their_line(tmp_path: Path, n_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "CHUNK_BYTES", n_bytes)
     path = tmp_path / "a.json"
     path.write_bytes(b'[\n{"x": "a"},\n{"x": "\xff"}]')
     with pytest.raises(LuthierError, match="0xff is not UTF-8") as caught:

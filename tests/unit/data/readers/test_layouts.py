@@ -111,6 +111,13 @@ def test_openai_messages_keep_weights_names_parts_tools_and_calls(tmp_path: Path
     assert (row.tools, row.extra) == ((tool,), {"parallel_tool_calls": False})
 
 
+def test_llama_factorys_parts_and_loss_weights_are_understood(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": [{"type": "text", "value": "a"}], "loss_weight": 0.0},
+             {"role": "assistant", "content": [{"type": "text", "value": "b"}], "loss_weight": 0.5}]
+    [row] = _read(tmp_path, {"messages": turns})
+    assert row.messages == (Message("user", (TextPart("a"),), weight=0.0), Message("assistant", (TextPart("b"),), weight=0.5))
+
+
 def test_the_older_function_calls_become_tool_calls(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": "{}"}},
              {"role": "function", "name": "f", "content": "1"}]
@@ -138,6 +145,13 @@ def test_sharegpt_calls_are_answered_by_the_observations_behind_them_in_order(tm
         Message("tool", "1", tool_call_id="call_0"), Message("tool", "2", tool_call_id="call_1"), Message("assistant", "a", weight=0.0),
     )  # fmt: skip
     assert row.tools == ({"type": "function", "function": {"name": "f"}},)
+
+
+def test_each_call_of_a_conversation_has_its_own_id(tmp_path: Path) -> None:
+    turn = ({"from": "function_call", "value": '{"name": "f"}'}, {"from": "observation", "value": "1"})
+    [row] = _read(tmp_path, {"conversations": [{"from": "human", "value": "q"}, *turn, *turn]})
+    assert [call.id for message in row.messages for call in message.tool_calls] == ["call_0", "call_1"]
+    assert [message.tool_call_id for message in row.messages] == [None, None, "call_0", None, "call_1"]
 
 
 @pytest.mark.parametrize("turns", [

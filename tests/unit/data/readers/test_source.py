@@ -152,6 +152,12 @@ def test_a_repeated_id_in_the_named_column_is_a_bad_row_that_names_the_first_pla
     ]  # fmt: skip
 
 
+def test_a_named_id_does_not_save_a_row_that_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"key": 1, "text": "a"}\n{"key": 2, "text": "cut \\ud83d"}\n')
+    assert [type(row) for row in _read(Data(str(path), id="key"))][1] is BadRow
+
+
 def test_the_group_stays_with_the_row(tmp_path: Path) -> None:
     source = _jsonl(tmp_path / "r.jsonl", {"text": "a", "label": "x", "who": {"id": 5}}, {"text": "b", "label": "y", "who": {}})
     assert [row.extra.get("who.id") for row in _read(Data(source, group="who.id"))] == [5, None]
