@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -156,7 +157,7 @@ class _quiet:  # noqa: N801 - a context manager that reads as a word
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         transformers_logging.set_verbosity(self.before)
-        if isinstance(error, OSError | ValueError | KeyError | RuntimeError) and not isinstance(error, LuthierError):
+        if isinstance(error, OSError | ValueError | KeyError | RuntimeError | SafetensorError) and not isinstance(error, LuthierError):
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             fix = "check the name, and that the hub can be reached" if locate(self.source) is None else "check that the folder is complete and its weights are safetensors"
             raise LuthierError(f"[model] base = {self.source!r}", f"its {self.part} could not be loaded: {first}", fix) from error
