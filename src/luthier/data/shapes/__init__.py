@@ -34,7 +34,9 @@ def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: st
     _check_given(sample, given)
     _refuse_verdicts(sample, given, where)
     found = [layout for kind in LAYOUTS.values() if given.keys() <= set(kind.roles) and (layout := kind.find(sample, given)) is not None]
-    fitting = [layout for layout in found if want is None or layout.shape in FITS.get(want, (want,))]
+    shapes = (None,) if want is None else FITS.get(want, (want,))
+    # The shape that was asked for comes before one that will do.
+    fitting = [layout for shape in shapes for layout in found if shape in (None, layout.shape)]
     if fitting:
         return fitting[0]
     instead = f"; as they stand they are {WANTED[found[0].shape]}" if found else ""

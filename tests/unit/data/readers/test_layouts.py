@@ -178,8 +178,17 @@ def test_what_the_task_needs_decides_between_readings(tmp_path: Path) -> None:
     record = {"text": "a", "label": "b", "prompt": "c", "completion": "d"}
     kinds = {want: type(_read(tmp_path, record, want=want)[0]) for want in ("labelled", "pair", "text")}
     assert kinds == {"labelled": Labelled, "pair": Pair, "text": Text}
-    with pytest.raises(LuthierError, match="no layout of conversations fits"):
-        _recognised(tmp_path, record, want="chat")
+    with pytest.raises(LuthierError, match='fits the columns "text", "label"; as they stand they are texts with labels'):
+        _recognised(tmp_path, {"text": "a", "label": "b"}, want="chat")
+
+
+def test_a_pair_will_do_for_a_conversation_and_the_other_way_round_but_the_shape_asked_for_comes_first(tmp_path: Path) -> None:
+    pair = {"prompt": "c", "completion": "d"}
+    chat = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    wants = ("pair", "chat")
+    assert [type(_read(tmp_path, pair, want=want)[0]) for want in wants] == [Pair, Pair]
+    assert [type(_read(tmp_path, chat, want=want)[0]) for want in wants] == [Chat, Chat]
+    assert [type(_read(tmp_path, pair | chat, want=want)[0]) for want in wants] == [Pair, Chat]
 
 
 def test_what_was_recognised_is_said(tmp_path: Path) -> None:
