@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,10 @@ app = typer.Typer(
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.", show_default=False)]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)]
-Overrides = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Overrides an option of the recipe, e.g. `--set train.epochs=1`.", show_default=False)]  # noqa: UP045 - typer reads it
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides an option of the recipe, e.g. `--set train.epochs=1`.", show_default=False),
+]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout; everything else goes to stderr.")]
 RUNS = Path("runs")
@@ -53,13 +56,17 @@ def demo(runs: Runs = RUNS, as_json: AsJson = False) -> None:
     from luthier.stages.demo import run_demo
 
     report = run_demo(runs, _say)
-    _print_report(report, runs / "demo", as_json, next_lines=("luthier chat demo", "luthier show demo", "luthier new my-task --data my-file.csv"))
+    _print_report(
+        report, runs / "demo", as_json, next_lines=("luthier chat demo", "luthier show demo", "luthier new my-task --data my-file.csv")
+    )
 
 
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The run's name; the recipe becomes NAME.toml.", show_default=False)],
-    data: Annotated[Path, typer.Option("--data", metavar="FILE", help="Your rows: CSV, TSV, JSON(L), Parquet or text.", show_default=False)],
+    data: Annotated[
+        Path, typer.Option("--data", metavar="FILE", help="Your rows: CSV, TSV, JSON(L), Parquet or text.", show_default=False)
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Look at a file and write a recipe that you can read and change.
@@ -69,7 +76,11 @@ def new(
     from luthier.stages.new import write_recipe
 
     made = write_recipe(name, data)
-    _result({"recipe": str(made.path), "said": made.said}, as_json, lambda: _say(f"{made.said}\nWrote {made.path}. Next: luthier check {made.path}"))
+    _result(
+        {"recipe": str(made.path), "said": made.said},
+        as_json,
+        lambda: _say(f"{made.said}\nWrote {made.path}. Next: luthier check {made.path}"),
+    )
 
 
 @app.command()
@@ -161,7 +172,9 @@ def show(
 
 @app.command()
 def compare(
-    names: Annotated[list[str], typer.Argument(metavar="RUN RUN…", help="Two or more runs that were tested on the same rows.", show_default=False)],
+    names: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN…", help="Two or more runs that were tested on the same rows.", show_default=False)
+    ],
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
@@ -179,8 +192,12 @@ def compare(
 def predict(
     name: RunName,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Rows of the shape that was trained.", show_default=False)],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="OUT", help="Where the same rows go, with answer, score and abstain.", show_default=False)],
-    abstain_below: Annotated[float, typer.Option("--abstain-below", metavar="P", min=0, max=1, help="Abstain where the score is below this.")] = 0.0,
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="OUT", help="Where the same rows go, with answer, score and abstain.", show_default=False)
+    ],
+    abstain_below: Annotated[
+        float, typer.Option("--abstain-below", metavar="P", min=0, max=1, help="Abstain where the score is below this.")
+    ] = 0.0,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:

@@ -1,6 +1,6 @@
 """The entry point: runs a command, and turns what went wrong into a message and an exit code.
 
-    0 done · 1 our bug · 2 your input · 3 the gate said hold · 130 interrupted and resumable
+0 done · 1 our bug · 2 your input · 3 the gate said hold · 130 interrupted and resumable
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def run(arguments: Sequence[str]) -> int:
     except click.exceptions.Abort:
         return EXIT_CODE
     except click.ClickException as error:
-        return _refuse(LuthierError("command line", error.format_message(), "see `luthier --help`, or `--help` behind the command"), as_json)
+        return _refuse(
+            LuthierError("command line", error.format_message(), "see `luthier --help`, or `--help` behind the command"), as_json
+        )
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)  # noqa: T201 - the last words before leaving
         return EXIT_CODE

@@ -43,10 +43,14 @@ def read_questions(source: str, layout: str, fields: Mapping[str, str]) -> Itera
         for role, column in asked.items():
             if n == 1 and lookup(row.values, column) is None:
                 there = ", ".join(row.values)
-                raise LuthierError(one.file.place(row.line), f'there is no column "{column}" ({role}); there are {there}', "name the columns as in the training rows")
+                raise LuthierError(
+                    one.file.place(row.line),
+                    f'there is no column "{column}" ({role}); there are {there}',
+                    "name the columns as in the training rows",
+                )
         place = one.file.place(row.line)
         try:
-            filled = {**row.values, **{column: "?" for column in truths}}
+            filled = {**row.values, **dict.fromkeys(truths, "?")}
             yield Waiting(row.values, shape.example(filled, str(n), {"source": place, "extra": {}}))
         except RowError as error:
             yield BadRow(place, error.problem, error.fix)

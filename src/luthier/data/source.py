@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 from luthier.core.errors import Complaints, LuthierError, LuthierErrors
 from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
+from luthier.core.options import option, required
 from luthier.data.columns import Sample, listing, lookup
 from luthier.data.ids import RowIds, unique_id_column
 from luthier.data.readers import Parquet, PlainText
@@ -28,28 +29,29 @@ _MAX_FILES_SAMPLED = 50
 
 @dataclass(frozen=True)
 class Data:
-    """Where the rows are, how they are written down, and how they are parted: the recipe's `[data]`.
+    """Where the rows are, how they are written down, and how they are parted: the recipe's `[data]`."""
 
-    Args:
-        source: a file, several, or a folder (all files of readable kinds in it); the caller has resolved relative paths.
-        format: how the files are written; `auto` goes by their endings and their content.
-        fields: our name for a column → its name in the files; `a.b` reaches into objects.
-        id: the column that names each row. Default: a column called "id" if its values are unique, else a hash of the raw record.
-        group: a column whose equal values stay on one side of the split.
-        encoding: of the files' text; detected by default.
-        bad_rows: whether a row that cannot be read is an error or is dropped and counted.
-        split: how the rows are parted.
-
-    """
-
-    source: str | tuple[str, ...]
-    format: Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "text"] = "auto"
-    fields: Mapping[str, str] = field(default_factory=dict)
-    id: str | None = None
-    group: str | None = None
-    encoding: str | None = None
-    bad_rows: Literal["error", "drop"] = "error"
-    split: Split = field(default_factory=Split)
+    source: str | tuple[str, ...] = required(about="a file, several, or a folder; relative paths are taken from the recipe's folder")
+    format: Literal["auto", "csv", "tsv", "json", "jsonl", "parquet", "text"] = option(
+        "auto", about="how the files are written", why="their endings and their content say it"
+    )
+    fields: Mapping[str, str] = option(
+        {}, about="our name for a column → its name in the files; a.b reaches into objects", why="recognised from the first rows"
+    )
+    id: str | None = option(
+        None, about="the column that names each row", why='a column called "id" whose values are unique, else a hash of the record'
+    )
+    group: str | None = option(
+        None, about="a column whose equal values stay on one side of the split", why="no column is known to tie rows together"
+    )
+    encoding: str | None = option(None, about="the encoding of text files", why="detected from their bytes")
+    bad_rows: Literal["error", "drop"] = option(
+        "error", about="whether a row that cannot be read stops everything", why="nothing is left out unless you say so"
+    )
+    sha256: Mapping[str, str] = option(
+        {}, about="file name → the SHA-256 that its content must have", why="files may change unless you pin them"
+    )
+    split: Split = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,11 @@ def _check_column(samples: Mapping[str, list[Mapping[str, Json]]], role: str, co
     for name, records in samples.items():
         if not Sample(tuple(records)).has(column):
             columns = listing(tuple(records[0]))
-            complaints.add(name, f'there is no column "{column}" for {role}; there are {columns}',
-                           "give all files the same columns, or leave this file out of the source")
+            complaints.add(
+                name,
+                f'there is no column "{column}" for {role}; there are {columns}',
+                "give all files the same columns, or leave this file out of the source",
+            )
         elif all(lookup(record, column) in (None, "", []) or str(lookup(record, column)).isspace() for record in records):
             complaints.add(name, f'the column "{column}" ({role}) is empty in the first {len(records)} rows', _EMPTY_FIX)
 

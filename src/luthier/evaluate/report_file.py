@@ -20,7 +20,9 @@ def report_from_dict(value: Mapping[str, Any], where: str = "report.json") -> Re
 
     """
     if value.get("schema") != SCHEMA:
-        raise LuthierError(where, f"its schema is {value.get('schema')}, and this version reads {SCHEMA}", "evaluate the run again with this version")
+        raise LuthierError(
+            where, f"its schema is {value.get('schema')}, and this version reads {SCHEMA}", "evaluate the run again with this version"
+        )
     return Report(
         facts=RunFacts(
             run=value["run"], data_hash=value["data_hash"], seed=value["seed"], looks=value["looks"],

@@ -50,7 +50,7 @@ def prefill(network: Network, prompts: Sequence[Sequence[int]], room: int) -> tu
     lengths = [len(prompt) for prompt in prompts]
     width = max(lengths) + room
     place = torch.zeros(len(prompts), width, dtype=torch.long, device=network.device)
-    paths = forest.path_P.split(lengths)
+    paths = torch.split(forest.path_P, lengths)
     for b, path in enumerate(paths):
         place[b, : len(path)] = path
     keys, values = ([kept[layer][side][:, place].transpose(0, 1).contiguous() for layer in sorted(kept)] for side in (0, 1))

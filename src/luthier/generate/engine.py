@@ -81,7 +81,9 @@ class Engine:
             if self.layout == "padded":
                 states = self._read_again(active)
             elif cache is None:
-                cache, states, n_computed = prefill(self.network, [one.prompt for one in active], max(one.sampling.max_tokens for one in active))
+                cache, states, n_computed = prefill(
+                    self.network, [one.prompt for one in active], max(one.sampling.max_tokens for one in active)
+                )
                 self.counted["prompt"] += n_computed
             else:
                 states = cache.step(self.network, [one.tokens[-1] for one in active])
@@ -108,7 +110,8 @@ class Engine:
         """For networks that only take padded rows: everything so far is read again for each token."""
         batch = make_padded([make_row([*one.prompt, *one.tokens]) for one in active], self.tokenizer.pad_id).to(self.network.device)
         self.counted["reply"] += batch.n_nodes
-        return self.network(batch).states_MD[batch.pool_R]
+        states: Tensor = self.network(batch).states_MD[batch.pool_R]
+        return states
 
     def _begin(self, prompt: Sequence[int], sampling: Sampling) -> _Growing:
         room = self.context - len(prompt)

@@ -24,7 +24,7 @@ class Likelihoods:
 
 @torch.no_grad()
 def likelihoods(network: Network, prompts: Sequence[Sequence[int]], continuations: Sequence[Sequence[int]], plan: CutPlan) -> Likelihoods:
-    """log p(continuation | prompt) of each pair; each has at least one token on both sides."""
+    """Log p(continuation | prompt) of each pair; each has at least one token on both sides."""
     rows = []
     for i, (prompt, continuation) in enumerate(zip(prompts, continuations, strict=True)):
         assert prompt, "a continuation needs something to continue"

@@ -68,7 +68,9 @@ def locate(source: str) -> Path | None:
         return folder
     if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:
         problem = "this folder holds no model (no config.json)" if folder.is_dir() else "there is no model here"
-        raise LuthierError(f"[model] base = {source!r}", problem, 'give a folder with config.json, a hub id such as "Qwen/Qwen3-0.6B", or "sprout"')
+        raise LuthierError(
+            f"[model] base = {source!r}", problem, 'give a folder with config.json, a hub id such as "Qwen/Qwen3-0.6B", or "sprout"'
+        )
     return None
 
 
@@ -78,7 +80,9 @@ def load_tokenizer(source: str) -> LoadedTokenizer:
     with _quiet(source, "tokenizer"):
         inner = AutoTokenizer.from_pretrained(str(folder or source), trust_remote_code=False)
     if inner.eos_token_id is None:
-        raise LuthierError(f"[model] base = {source!r}", "its tokenizer has no end-of-text token", "set eos_token in its tokenizer_config.json")
+        raise LuthierError(
+            f"[model] base = {source!r}", "its tokenizer has no end-of-text token", "set eos_token in its tokenizer_config.json"
+        )
     inner.model_max_length = 10**30  # Luthier counts truncation itself; the library's own warning would only repeat it
     return LoadedTokenizer(inner)
 
@@ -94,7 +98,11 @@ def load_config(source: str) -> Any:
     with _quiet(source, "configuration"):
         config = AutoConfig.from_pretrained(str(folder or source), trust_remote_code=False)
     if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or getattr(config, "is_encoder_decoder", False):
-        raise LuthierError(f"[model] base = {source!r}", f"a {config.model_type} model is no decoder", "choose a decoder (GPT, Llama, Qwen, Gemma and the like)")
+        raise LuthierError(
+            f"[model] base = {source!r}",
+            f"a {config.model_type} model is no decoder",
+            "choose a decoder (GPT, Llama, Qwen, Gemma and the like)",
+        )
     return config
 
 
@@ -114,7 +122,9 @@ def load(source: str, dtype: torch.dtype = torch.float32, device: str = "cpu", w
                 torch.manual_seed(seed)
                 decoder = AutoModelForCausalLM.from_config(config, dtype=dtype, trust_remote_code=False)
         else:
-            decoder = AutoModelForCausalLM.from_pretrained(str(folder or source), config=config, dtype=dtype, trust_remote_code=False, use_safetensors=True)
+            decoder = AutoModelForCausalLM.from_pretrained(
+                str(folder or source), config=config, dtype=dtype, trust_remote_code=False, use_safetensors=True
+            )
     return Base(source, folder, Network(prepare(decoder).to(device)), tokenizer)
 
 
@@ -159,7 +169,11 @@ class _quiet:  # noqa: N801 - a context manager that reads as a word
         transformers_logging.set_verbosity(self.before)
         if isinstance(error, OSError | ValueError | KeyError | RuntimeError | SafetensorError) and not isinstance(error, LuthierError):
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            fix = "check the name, and that the hub can be reached" if locate(self.source) is None else "check that the folder is complete and its weights are safetensors"
+            fix = (
+                "check the name, and that the hub can be reached"
+                if locate(self.source) is None
+                else "check that the folder is complete and its weights are safetensors"
+            )
             raise LuthierError(f"[model] base = {self.source!r}", f"its {self.part} could not be loaded: {first}", fix) from error
 
 

@@ -41,7 +41,8 @@ class Network(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the network computes."""
-        return next(self.decoder.parameters()).device
+        parameter: Tensor = next(self.decoder.parameters())
+        return parameter.device
 
     @property
     def _body(self) -> Any:

@@ -30,7 +30,7 @@ class Outputs:
 
         The output layer runs once for each distinct source state, in chunks.
         """
-        sources, where = batch.source_S.unique(return_inverse=True)
+        sources, where = torch.unique(batch.source_S, return_inverse=True)
         states = self.states_MD[sources]
         n_chunk = max(1, MAX_LOGITS // self.network.n_vocabulary)
         if len(sources) <= n_chunk:

@@ -59,7 +59,9 @@ def probe(network: Network, seed: int = 0) -> Probed:
         with torch.no_grad():
             difference = _relative(_logits(network, padded), own)
         if not difference <= limit:
-            raise LuthierError("[model] base", f"the model's logits differ from Luthier's by {difference:.1e}", "choose a model of another family")
+            raise LuthierError(
+                "[model] base", f"the model's logits differ from Luthier's by {difference:.1e}", "choose a model of another family"
+            )
         return Probed("padded", reason, difference, 0.0)
     tree, tree_gradient = _logits_and_gradient(network, forest)
     differences = _relative(tree, plain), _relative(tree_gradient, plain_gradient)
@@ -111,7 +113,9 @@ def _soft_cap(network: Network) -> float | None:
 
 def _logits_and_gradient(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     """Logits of the rows, and the gradient of their summed log-probabilities at the first matrix of the first layer."""
-    watched = next(p for name, p in network.decoder.base_model.named_parameters() if p.ndim == 2 and "embed" not in name and "wte" not in name)
+    watched = next(
+        p for name, p in network.decoder.base_model.named_parameters() if p.ndim == 2 and "embed" not in name and "wte" not in name
+    )
     before = watched.requires_grad
     watched.requires_grad_(True)
     try:

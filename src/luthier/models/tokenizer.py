@@ -72,7 +72,11 @@ class LoadedTokenizer:
         return self.decode([token]) or str(self.inner.convert_ids_to_tokens(token))
 
     def apply_template(
-        self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], add_generation_prompt: bool, options: Mapping[str, Json]
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        add_generation_prompt: bool,
+        options: Mapping[str, Json],
     ) -> str:
         """The conversation as text. `transformers` runs templates in a sandbox: they cannot reach files or names.
 

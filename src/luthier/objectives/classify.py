@@ -61,5 +61,7 @@ class Classify:
             return self.labels.index(example.label or "")
         except ValueError:
             raise LuthierError(
-                example.source or example.id, f"the label {example.label!r} does not occur in the training rows", "add training rows with it, or drop this row"
+                example.source or example.id,
+                f"the label {example.label!r} does not occur in the training rows",
+                "add training rows with it, or drop this row",
             ) from None

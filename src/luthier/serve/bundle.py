@@ -1,9 +1,9 @@
 """A bundle: everything that it takes to answer exactly as the model was trained, in one folder.
 
-    bundle.json                       what it is: base, method, task, labels, layout, lengths
-    adapter_model.safetensors …       what was learnt (PEFT's format), or model.safetensors for full tuning
-    head.safetensors                  a classifier's head
-    tokenizer.json …                  the tokenizer and its chat template, as they were in training
+bundle.json                       what it is: base, method, task, labels, layout, lengths
+adapter_model.safetensors …       what was learnt (PEFT's format), or model.safetensors for full tuning
+head.safetensors                  a classifier's head
+tokenizer.json …                  the tokenizer and its chat template, as they were in training
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ def read_card(folder: Path) -> Card:
     value = read_json(path)
     assert isinstance(value, Mapping), "bundle.json holds an object"
     if value.get("format") != FORMAT:
-        raise LuthierError(str(path), f"its format is {value.get('format')}, and this version reads {FORMAT}", "use the version of Luthier that wrote it")
+        raise LuthierError(
+            str(path), f"its format is {value.get('format')}, and this version reads {FORMAT}", "use the version of Luthier that wrote it"
+        )
     fields = {name: item for name, item in value.items() if name != "format"}
     labels = fields.pop("labels", [])
     assert isinstance(labels, list), "labels are written as a list"
@@ -143,7 +145,9 @@ def _unchanged_base(card: Card, folder: Path, dtype: torch.dtype, device: str) -
     found = base_hash(card.base)
     if found != card.base_hash:
         raise LuthierError(
-            str(folder / "bundle.json"), f"the base model {card.base!r} is not the one that was tuned (its files differ)", "put the original base back, or tune again"
+            str(folder / "bundle.json"),
+            f"the base model {card.base!r} is not the one that was tuned (its files differ)",
+            "put the original base back, or tune again",
         )
     return load(card.base, dtype, device)
 

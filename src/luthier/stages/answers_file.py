@@ -44,7 +44,9 @@ class AnswersFile:
         if out.exists():
             raise LuthierError(str(out), "there is a file already", "remove it, or choose another name with -o")
         answers = cls(out)
-        for_what = fingerprint({"file": file_hash(file) if file.is_file() else "", "bundle": file_hash(bundle / "bundle.json"), "settings": settings})
+        for_what = fingerprint(
+            {"file": file_hash(file) if file.is_file() else "", "bundle": file_hash(bundle / "bundle.json"), "settings": settings}
+        )
         if not answers._go_on(for_what):
             write_jsonl(answers.partial, [{"for": for_what}])
         return answers
@@ -74,7 +76,9 @@ class AnswersFile:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise LuthierError(str(self.partial), f"it could not be written: {error.strerror}", "free space, then give the same command again") from error
+            raise LuthierError(
+                str(self.partial), f"it could not be written: {error.strerror}", "free space, then give the same command again"
+            ) from error
         self.n_done += len(rows)
         self.n_abstained += sum(bool(row.get("abstain")) for row in rows)
 

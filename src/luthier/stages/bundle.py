@@ -39,7 +39,7 @@ def card_text(card: Card, report: Mapping[str, Json]) -> str:
         lines.append(f"- {'holds' if reason['holds'] else 'does not hold'}: {reason['claim']} ({reason['evidence']})")
     lines += ["", f"| system | {goal['metric']} | 95 % interval | rows |", "|---|---|---|---|"]
     for name, found in systems.items():
-        one = found.get(goal["metric"]) if isinstance(found, Mapping) else None
+        one = found.get(str(goal["metric"])) if isinstance(found, Mapping) else None
         if isinstance(one, Mapping) and one.get("value") is not None:
             lines.append(f"| {name} | {one['value']:.3f} | {one['low']:.3f} to {one['high']:.3f} | {one['n']} |")
     lines += ["", "## How to run it", "", "    pip install -r requirements.lock", "    luthier predict RUN FILE -o OUT", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,12 @@ from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.data.relations import group_value
-from luthier.evaluate.answers import Answer, Gold, System, answers_hash, gold_hash
+from luthier.evaluate.answers import Answer, Gold, System, answers_hash, gold_hash, labelled_answer
 from luthier.evaluate.baselines import Known, Question, baselines_of
 from luthier.evaluate.baselines.prompted import LabelNats, read_labels
 from luthier.evaluate.looks import count_look
 from luthier.evaluate.metrics import metric_named
-from luthier.evaluate.report import Evaluation, Proof, RunFacts, evaluate, versions, write_evaluation
+from luthier.evaluate.report import Evaluation, Proof, RunFacts, evaluate, write_evaluation
 from luthier.models.load import load
 from luthier.models.probe import probe
 from luthier.objectives import Classify
@@ -40,14 +40,14 @@ class Sides:
     test: Sequence[AnyExample]
 
 
-def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: Mapping[str, object], runs: Path) -> Evaluation:
+def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: Path) -> Evaluation:
     """Answer the test rows with every system that applies, compare, judge, and write `evaluation/`.
 
     Args:
         recipe: the resolved recipe.
         run: the run's folder, with its bundle's tensors in place.
         sides: the prepared rows.
-        facts: what the report says besides: `data_hash`, `proofs`, `not_applicable`, `seconds`.
+        facts: what the report says besides; its looks are counted here.
         runs: the folder of runs, which holds the ledger of looks.
 
     """
@@ -56,7 +56,7 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: Mapping[str, obj
     speaker = Speaker(tuned.network, tuned.tokenizer, tuned.card.layout, tuned.card.max_tokens)
     systems = [_tuned(recipe, tuned.card, speaker, sides), _base(recipe, tuned.card, sides), *_simple(recipe, sides)]
     looks = count_look(runs, gold_hash(gold), answers_hash(systems[0]), recipe.name)
-    evaluation = evaluate(recipe.goal, gold, systems, RunFacts(run=recipe.name, seed=recipe.seed, looks=looks, versions=versions(), **facts))  # type: ignore[arg-type]
+    evaluation = evaluate(recipe.goal, gold, systems, replace(facts, looks=looks))
     write_evaluation(evaluation, run.evaluation)
     return evaluation
 
@@ -70,7 +70,9 @@ def proofs_so_far(cleaning: Mapping[str, Json], tuned: Mapping[str, Json]) -> tu
     assert isinstance(counts, Mapping), "tune writes its counts"
     proofs = {
         "split_certificate": Proof(not any(shared.values()), ", ".join(f"{name}: {value}" for name, value in shared.items())),
-        "every_row_supervised": Proof(counts["n_unsupervised"] == 0, f"{counts['n_unsupervised']} of {counts['n_examples']} training examples give nothing to learn"),
+        "every_row_supervised": Proof(
+            counts["n_unsupervised"] == 0, f"{counts['n_unsupervised']} of {counts['n_examples']} training examples give nothing to learn"
+        ),
     }
     return proofs, {}
 
@@ -108,8 +110,6 @@ def _base(recipe: Recipe, card: bundle.Card, sides: Sides) -> System:
 
 
 def _with_loss(answers: Sequence[Answer], rows: Sequence[Labelled]) -> tuple[Answer, ...]:
-    from luthier.evaluate.answers import labelled_answer
-
     return tuple(labelled_answer(answer.id, answer.probabilities or {}, row.label) for answer, row in zip(answers, rows, strict=True))
 
 
@@ -127,7 +127,9 @@ def _open_answers(recipe: Recipe, card: bundle.Card, speaker: Speaker, rows: Seq
 
 def _simple(recipe: Recipe, sides: Sides) -> list[System]:
     """The baselines that need no language model."""
-    train, validation = ([Known(answering.asked_text(row), answering.truth_of(row)) for row in side] for side in (sides.train, sides.validation))
+    train, validation = (
+        [Known(answering.asked_text(row), answering.truth_of(row)) for row in side] for side in (sides.train, sides.validation)
+    )
     questions = [Question(row.id, answering.asked_text(row)) for row in sides.test]
     return [baseline.answer(train, validation, questions) for baseline in baselines_of(recipe.goal.task, recipe.goal.judged_by)]
 

@@ -20,7 +20,20 @@ _ABOUT = {
     "chat": "Reply as the assistant does",
     "pretrain": "Continue text of this kind",
 }
-_GROUPS = ("customer_id", "user_id", "author_id", "patient_id", "group", "group_id", "thread_id", "conversation_id", "document_id", "customer", "user", "author")
+_GROUPS = (
+    "customer_id",
+    "user_id",
+    "author_id",
+    "patient_id",
+    "group",
+    "group_id",
+    "thread_id",
+    "conversation_id",
+    "document_id",
+    "customer",
+    "user",
+    "author",
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,11 @@ def recipe_text(name: str, data: Path, found: Recognised) -> str:
         "",
         "[train]",
         "epochs = 3",
-        *(['too_long = "cut"          # rows longer than the model reads lose their oldest context, never their reply'] if task != "pretrain" else []),
+        *(
+            ['too_long = "cut"          # rows longer than the model reads lose their oldest context, never their reply']
+            if task != "pretrain"
+            else []
+        ),
         "",
     ]
     return "\n".join(lines)

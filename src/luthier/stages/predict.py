@@ -72,4 +72,7 @@ def _said(part: Sequence[AnyExample], card: bundle.Card, speaker: Speaker, absta
         return [{"answer": text, "score": None, "abstain": False} for text in answering.reply(speaker, part, card.max_reply_tokens)]
     found = answering.classify(speaker, Classify(card.labels), [row for row in part if isinstance(row, Labelled)])
     best, score = found.argmax(1), found.max(1)
-    return [{"answer": card.labels[i], "score": round(float(p), 6), "abstain": bool(p < abstain_below)} for i, p in zip(best, score, strict=True)]
+    return [
+        {"answer": card.labels[i], "score": round(float(p), 6), "abstain": bool(p < abstain_below)}
+        for i, p in zip(best, score, strict=True)
+    ]

@@ -40,7 +40,13 @@ class Prepared:
     def as_dict(self) -> dict[str, Json]:
         """The object of the contract, with what was recognised, warnings and the test rows' hash besides."""
         found: dict[str, Json] = {name: getattr(self, name) for name in ("read", "kept", "dropped", "changed", "added", "split")}
-        said: dict[str, Json] = {"recognised": self.recognised.said, "warnings": list(self.warnings), "test_hash": self.test_hash}
+        said: dict[str, Json] = {
+            "recognised": self.recognised.said,
+            "layout": self.recognised.layout,
+            "fields": dict(self.recognised.fields),
+            "warnings": list(self.warnings),
+            "test_hash": self.test_hash,
+        }
         return {**found, "certificate": self.certificate.as_dict(), **said}
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from luthier.core.loading import Default, defaults, load, option, read_given, required
-from luthier.data.source import Data
 from luthier.data.pipeline import Prepare
+from luthier.data.source import Data
 from luthier.evaluate.metrics import Task
 from luthier.evaluate.verdict import Goal
-from luthier.methods import AnyMethod, Full, LoRA
+from luthier.methods import AnyMethod, LoRA
 from luthier.models.heads import Pooling
 from luthier.train.options import Train
 
@@ -23,15 +23,23 @@ class Model:
     """The recipe's [model] section: what is tuned."""
 
     base: str = option("sprout", about="a folder, a hub id, or the embedded sprout", why="it is there, small, and needs no network")
-    weights: Literal["load", "random"] = option("load", about="load the weights, or draw new ones of the same shape", why="tuning starts from what was learnt")
+    weights: Literal["load", "random"] = option(
+        "load", about="load the weights, or draw new ones of the same shape", why="tuning starts from what was learnt"
+    )
 
 
 @dataclass(frozen=True)
 class Head:
     """The recipe's [head] section: how a classifier reads a row."""
 
-    pooling: Pooling = option("mean", about="which state a row is judged by: that of its last token, or the mean of all", why="the better of the two where it was measured (docs/log.md)")
-    label_smoothing: float = option(0.0, about="the share of the target that is spread over all labels", why="confidence stays what the data say")
+    pooling: Pooling = option(
+        "mean",
+        about="which state a row is judged by: that of its last token, or the mean of all",
+        why="the better of the two where it was measured (docs/log.md)",
+    )
+    label_smoothing: float = option(
+        0.0, about="the share of the target that is spread over all labels", why="confidence stays what the data say"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +52,9 @@ class Recipe:
     prepare: Prepare = option(Prepare(), about="how rows are cleaned")
     model: Model = option(Model(), about="what is tuned")
     head: Head = option(Head(), about="how a classifier reads a row")
-    method: AnyMethod = option(LoRA(), about="how the model may change", why="small files, little memory, and hard to break what the base knows")
+    method: AnyMethod = option(
+        LoRA(), about="how the model may change", why="small files, little memory, and hard to break what the base knows"
+    )
     train: Train = option(Train(), about="how long and how fast")
     seed: int = option(0, about="every random draw is a function of it", why="any number will do; the same one repeats the run")
 
@@ -53,8 +63,10 @@ class Recipe:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
             yield "name", f"is {self.name!r}, which cannot name a folder", "use letters, digits, dots, dashes and underscores"
         if self.goal.task != "classify":
-            for path in sorted(one for one in given if one.startswith("head")):
-                yield path, f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
+            # A resolved recipe writes out every default, so only what differs from its default was meant.
+            for name, usual in vars(Head()).items():
+                if getattr(self.head, name) != usual:
+                    yield f"head.{name}", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
         if not 0 <= self.head.label_smoothing < 1:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
@@ -93,10 +105,3 @@ def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:
 
 SHAPE_OF_TASK: Mapping[Task, str] = {"classify": "labelled", "answer": "pair", "chat": "chat", "pretrain": "text"}
 """The shape of example that each task is made of."""
-
-
-def learning_rate(recipe: Recipe) -> float:
-    """The recipe's learning rate, or the default of its method."""
-    if recipe.train.learning_rate is not None:
-        return recipe.train.learning_rate
-    return 1e-3 if isinstance(recipe.method, Full) else 2e-3

@@ -37,10 +37,17 @@ class Rowed:
         """The numbers for people and for JSON."""
         rows = self.rows
         return {
-            "n_examples": len(self.units), "n_rows": len(rows), "n_tokens": sum(row.n_tokens for row in rows), "n_supervised": sum(row.n_supervised for row in rows),
-            "longest_tokens": max((row.n_tokens for row in rows), default=0), "n_too_long": self.n_too_long, "n_cut": self.n_cut, "n_dropped": self.n_dropped,
-            "n_tokens_removed": self.n_tokens_removed, "n_unsupervised": self.n_unsupervised,
-        }  # fmt: skip
+            "n_examples": len(self.units),
+            "n_rows": len(rows),
+            "n_tokens": sum(row.n_tokens for row in rows),
+            "n_supervised": sum(row.n_supervised for row in rows),
+            "longest_tokens": max((row.n_tokens for row in rows), default=0),
+            "n_too_long": self.n_too_long,
+            "n_cut": self.n_cut,
+            "n_dropped": self.n_dropped,
+            "n_tokens_removed": self.n_tokens_removed,
+            "n_unsupervised": self.n_unsupervised,
+        }
 
 
 def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong) -> Rowed:
@@ -68,7 +75,11 @@ def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Rend
                 continue
             n_long += 1
             if too_long == "error":
-                complaints.add(example.source or example.id, f"it has {row.n_tokens:,} tokens, and at most {max_tokens:,} are read", 'set [train] too_long to "cut" or "drop"')
+                complaints.add(
+                    example.source or example.id,
+                    f"it has {row.n_tokens:,} tokens, and at most {max_tokens:,} are read",
+                    'set [train] too_long to "cut" or "drop"',
+                )
             elif too_long == "drop" or isinstance(found, Unfit):
                 n_dropped += 1
             elif isinstance(found, Cut):

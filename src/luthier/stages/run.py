@@ -15,12 +15,13 @@ from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import dump
 from luthier.core.runs import Run
+from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage
 from luthier.stages.evaluate import Sides, evaluate_run, proofs_so_far
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
-from luthier.stages.sources import source_hashes
+from luthier.stages.sources import source_hashes, verify
 from luthier.stages.tune import Rows, tune
 
 FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 1, "evaluate": 1, "bundle": 1}
@@ -55,7 +56,13 @@ def opened(recipe: Recipe, runs_folder: Path, say: Say) -> Iterator[Job]:
 def run_prepare(job: Job) -> dict[str, Json]:
     """Rows in, kept and dropped rows out; gives the object of `luthier prepare --json`."""
     recipe = job.recipe
-    inputs: dict[str, Json] = {"data": asdict(recipe.data), "prepare": _plain(recipe.prepare), "seed": recipe.seed, "task": recipe.goal.task}
+    inputs: dict[str, Json] = {
+        "data": asdict(recipe.data),
+        "prepare": _plain(recipe.prepare),
+        "seed": recipe.seed,
+        "task": recipe.goal.task,
+    }
+    verify(recipe.data)
     fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
 
     def work() -> dict[str, Json]:
@@ -69,9 +76,14 @@ def run_tune(job: Job) -> dict[str, Json]:
     prepared = run_prepare(job)
     recipe = job.recipe
     inputs: dict[str, Json] = {
-        "kept": file_hash(job.run.kept), "model": _plain(recipe.model), "base": base_hash(recipe.model.base), "head": _plain(recipe.head),
-        "method": _plain(recipe.method), "train": _training(recipe), "seed": recipe.seed, "task": recipe.goal.task, "format": FORMATS["tune"],
-    }  # fmt: skip
+        "kept": file_hash(job.run.kept),
+        "base": base_hash(recipe.model.base),
+        "sections": {name: _plain(getattr(recipe, name)) for name in ("model", "head", "method")},
+        "train": _training(recipe),
+        "seed": recipe.seed,
+        "task": recipe.goal.task,
+        "format": FORMATS["tune"],
+    }
     fingerprint = runs.fingerprint(inputs)
 
     def work() -> dict[str, Json]:
@@ -94,8 +106,15 @@ def run_evaluate(job: Job) -> dict[str, Json]:
         job.interruption.check()
         cleaning: Any = read_json(run.cleaning)
         proofs, not_applicable = proofs_so_far(cleaning, tuned)
-        sides = Sides(*(load_side(run.folder, side) for side in ("train", "validation", "test")))  # type: ignore[arg-type]
-        facts = {"data_hash": cleaning["test_hash"], "proofs": proofs, "not_applicable": not_applicable, "seconds": _seconds(run)}
+        sides = Sides(*(load_side(run.folder, side) for side in ("train", "validation", "test")))
+        facts = RunFacts(
+            run=recipe.name,
+            data_hash=cleaning["test_hash"],
+            seed=recipe.seed,
+            versions=versions(),
+            proofs=proofs,
+            not_applicable=not_applicable,
+        )
         return {"looks": evaluate_run(recipe, run, sides, facts, job.runs_folder).report.facts.looks}
 
     _stage(job, "evaluate", runs.fingerprint(inputs), work)
@@ -105,7 +124,10 @@ def run_evaluate(job: Job) -> dict[str, Json]:
 def run_all(job: Job) -> dict[str, Json]:
     """Every stage; gives the report."""
     report = run_evaluate(job)
-    inputs: dict[str, Json] = {"report": {name: value for name, value in report.items() if name != "seconds"}, "about": job.recipe.goal.about}
+    inputs: dict[str, Json] = {
+        "report": {name: value for name, value in report.items() if name != "seconds"},
+        "about": job.recipe.goal.about,
+    }
 
     def work() -> dict[str, Json]:
         bundle_stage.finish(job.recipe, job.run, report)

@@ -17,10 +17,12 @@ from luthier.models.load import context_of, load_config, load_tokenizer
 from luthier.stages.prepare import load_side
 from luthier.stages.recipe import Recipe, load_recipe
 from luthier.stages.rows import to_rows
+from luthier.stages.texts import tokens_text, too_long_lines
 from luthier.stages.tune import objective_of
 from luthier.text.renderer import Renderer
 from luthier.text.rows import Row
 
+_PIECE = ("text", "trained", "special")
 TRAINED, SPECIAL, PLAIN = "\x1b[1;32m", "\x1b[36m", "\x1b[0m"
 
 
@@ -45,9 +47,14 @@ class Shown:
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints."""
         rows: list[Json] = [
-            {"id": row.id, "source": row.source, "label": row.label, "tokens": [{"text": text, "trained": trained, "special": special} for text, trained, special in row.pieces]}
+            {
+                "id": row.id,
+                "source": row.source,
+                "label": row.label,
+                "tokens": [dict(zip(_PIECE, piece, strict=True)) for piece in row.pieces],
+            }
             for row in self.rows
-        ]  # fmt: skip
+        ]
         return {"rows": rows, "dropped": [dict(row) for row in self.dropped], "counts": dict(self.counts)}
 
     def as_text(self, color: bool) -> str:
@@ -56,10 +63,8 @@ class Shown:
         for row in self.rows:
             lines += [f"── {row.source or row.id}" + (f"   label: {row.label}" if row.label is not None else ""), _painted(row, color), ""]
         trained = "green" if color else "in ⟦ ⟧"
-        c = self.counts
-        lines.append(f"{c['n_rows']:,} training rows, {c['n_tokens']:,} tokens, {c['n_supervised']:,} of them trained ({trained}); longest {c['longest_tokens']:,}")
-        if c["n_too_long"]:
-            lines.append(f"! {c['n_too_long']:,} rows were too long: {c['n_cut']:,} cut by {c['n_tokens_removed']:,} tokens, {c['n_dropped']:,} dropped")
+        lines.append(f"{tokens_text(self.counts)} ({trained}); the longest row has {self.counts['longest_tokens']:,}")
+        lines += too_long_lines(self.counts)
         if self.dropped:
             lines += ["", "Dropped, for example:"]
             lines += [f"  {row.get('source')}: {row.get('step')}: {row.get('reason')}" for row in self.dropped]
@@ -82,7 +87,8 @@ def show_rows(what: str, n_rows: int, runs: Path) -> Shown:
 
     def shown(row: Row, source: str) -> ShownRow:
         pieces = tuple(
-            (tokenizer.piece(int(token)), bool(weight), int(token) in tokenizer.special_ids) for token, weight in zip(row.tokens, row.weights, strict=True)
+            (tokenizer.piece(int(token)), bool(weight), int(token) in tokenizer.special_ids)
+            for token, weight in zip(row.tokens, row.weights, strict=True)
         )
         label = None if row.target is None else recipe_labels(objective)[row.target]
         return ShownRow(row.id, source, pieces, label)
@@ -91,7 +97,9 @@ def show_rows(what: str, n_rows: int, runs: Path) -> Shown:
         labels: tuple[str, ...] = one.labels
         return labels
 
-    chosen = list(itertools.islice(((row, example.source) for unit, example in zip(rowed.units, rowed.examples, strict=True) for row in unit), n_rows))
+    chosen = list(
+        itertools.islice(((row, example.source) for unit, example in zip(rowed.units, rowed.examples, strict=True) for row in unit), n_rows)
+    )
     dropped = tuple(itertools.islice(read_jsonl(run.dropped), n_rows))
     return Shown(tuple(shown(row, source) for row, source in chosen), dropped, rowed.counts())
 

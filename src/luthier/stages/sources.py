@@ -13,7 +13,7 @@ from luthier.data.survey import survey
 
 def source_hashes(data: Data) -> dict[str, Json]:
     """SHA-256 of each file, by its name."""
-    return {str(one.path): file_hash(Path(one.path)) for one in survey(data.source, data.format, data.encoding)}
+    return {str(one.file.path): file_hash(one.file.path) for one in survey(data.source, data.format, data.encoding)}
 
 
 def verify(data: Data) -> None:
@@ -26,4 +26,8 @@ def verify(data: Data) -> None:
     for name, wanted in data.sha256.items():
         found = {Path(path).name: digest for path, digest in source_hashes(data).items()}
         if found.get(name) != wanted:
-            raise LuthierError(f"recipe.toml [data] sha256 {name}", "the file is not the one that the recipe names", "put the original file back, or correct the hash")
+            raise LuthierError(
+                f"recipe.toml [data] sha256 {name}",
+                "the file is not the one that the recipe names",
+                "put the original file back, or correct the hash",
+            )

@@ -23,28 +23,47 @@ def report_text(report: Mapping[str, Any], folder: Path, next_lines: tuple[str, 
 
 def prepared_text(found: Mapping[str, Any], folder: Path) -> str:
     """What became of the rows."""
-    split, certificate = found["split"], found["certificate"]
-    lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept"]
-    for step, reasons in found["dropped"].items():
-        lines += [f"  dropped by {step}: {n:,}  {reason}" for reason, n in reasons.items()]
+    certificate = found["certificate"]
+    lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept", *dropped_lines(found["dropped"])]
     lines += [f"  changed by {step}: {n:,}" for step, n in found["changed"].items() if n]
-    lines += [f"split: {split['train']:,} train, {split['validation']:,} validation, {split['test']:,} test"]
     grouped = f"{certificate['groups_shared']} groups and " if certificate["group_column"] else ""
-    lines += [f"certificate: {grouped}{certificate['near_duplicates_shared']} near-duplicates stand on two sides (Jaccard from {certificate['threshold']:g})"]
+    shared = f"{grouped}{certificate['near_duplicates_shared']} near-duplicates stand on two sides"
+    lines += [f"split: {split_text(found['split'])}", f"certificate: {shared} (Jaccard from {certificate['threshold']:g})"]
     lines += [f"! {warning}" for warning in found["warnings"]]
     return "\n".join([*lines, f"Rows: {folder / 'data'}"])
 
 
 def tuned_text(found: Mapping[str, Any], folder: Path) -> str:
     """How training went."""
-    fit, layout, train = found["fit"], found["layout"], found["train"]
-    lines = [f"{train['n_rows']:,} rows, {train['n_tokens']:,} tokens, {train['n_supervised']:,} of them trained; layout {layout['layout']} ({layout['reason']})"]
-    if train["n_too_long"]:
-        lines.append(f"! {train['n_too_long']:,} rows were too long: {train['n_cut']:,} cut by {train['n_tokens_removed']:,} tokens, {train['n_dropped']:,} dropped")
+    fit, layout = found["fit"], found["layout"]
+    lines = [f"{tokens_text(found['train'])}; layout {layout['layout']} ({layout['reason']})", *too_long_lines(found["train"])]
     best = "" if fit["best_loss"] is None else f", best validation loss {fit['best_loss']:.4f} nats at step {fit['best_step']}"
     lines.append(f"{fit['last_step']:,} of {fit['n_steps']:,} steps{' (stopped early)' if fit['stopped_early'] else ''}{best}")
     lines += [f"! {difference}" for difference in found["differs"]]
     return "\n".join([*lines, f"Bundle: {folder / 'bundle'}"])
+
+
+def split_text(split: Mapping[str, int]) -> str:
+    """The sizes of the three sides."""
+    return ", ".join(f"{n:,} {side}" for side, n in split.items())
+
+
+def dropped_lines(dropped: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A line for each reason for which a step dropped rows."""
+    return [f"  dropped by {step}: {n:,}  {reason}" for step, reasons in dropped.items() for reason, n in reasons.items()]
+
+
+def tokens_text(counts: Mapping[str, int]) -> str:
+    """How many rows and tokens there are, and how many of them are trained."""
+    return f"{counts['n_rows']:,} training rows, {counts['n_tokens']:,} tokens, {counts['n_supervised']:,} of them trained"
+
+
+def too_long_lines(counts: Mapping[str, int]) -> list[str]:
+    """What became of rows that were too long; nothing where there were none."""
+    if not counts["n_too_long"]:
+        return []
+    fate = f"{counts['n_cut']:,} cut by {counts['n_tokens_removed']:,} tokens, {counts['n_dropped']:,} dropped"
+    return [f"! {counts['n_too_long']:,} rows were too long: {fate}"]
 
 
 def _rendered(table: Any) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
 
 import torch
 
@@ -14,13 +13,14 @@ from luthier.core.examples import AnyExample, Labelled
 from luthier.core.interrupts import Interruption
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
-from luthier.models.load import Base, base_hash, load
+from luthier.models.heads import Pooling
+from luthier.models.load import Base, base_hash, load, load_config
 from luthier.models.probe import Probed, probe
 from luthier.objectives import AnyObjective, Classify, Imitate
 from luthier.serve import bundle
 from luthier.stages.recipe import Recipe
 from luthier.stages.rows import Rowed, to_rows
-from luthier.text.batching import CutPlan
+from luthier.text.batching import CutPlan, Layout
 from luthier.text.stream import EpochStream
 from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import FitResult, fit
@@ -56,7 +56,9 @@ def objective_of(recipe: Recipe, train: Sequence[AnyExample], max_tokens: int) -
         return Imitate(window=max_tokens)
     labels = sorted({example.label for example in train if isinstance(example, Labelled) and example.label is not None})
     if len(labels) < 2:
-        raise LuthierError("the training rows", f"they hold {len(labels)} label, and telling apart needs two", "add rows with another label")
+        raise LuthierError(
+            "the training rows", f"they hold {len(labels)} label, and telling apart needs two", "add rows with another label"
+        )
     return Classify(tuple(labels), recipe.head.label_smoothing)
 
 
@@ -74,8 +76,24 @@ def assemble(recipe: Recipe, train: Sequence[AnyExample], validation: Sequence[A
     # Validation rows are measured, never learnt from: a long one is cut like a long prompt that is served.
     watched = to_rows(validation, objective, base.renderer, max_tokens, "error" if recipe.train.too_long == "error" else "cut")
     if not rowed.units:
-        raise LuthierError("the training rows", "none of them gives anything to learn", "check that rows have replies or labels, and [train] max_tokens")
+        raise LuthierError(
+            "the training rows", "none of them gives anything to learn", "check that rows have replies or labels, and [train] max_tokens"
+        )
     return Prepared(base, probe(base.network, recipe.seed), objective, rowed, watched, max_tokens)
+
+
+def cuts_for(recipe: Recipe, ready: Prepared) -> CutPlan:
+    """How steps are cut: a forest where the probe allows it, one tree a row where the method draws random numbers."""
+    layout: Layout = "packed" if ready.probed.layout == "forest" and recipe.method.is_random else ready.probed.layout
+    return CutPlan(layout, max(MICRO_NODES, ready.max_tokens), ready.base.tokenizer.pad_id)
+
+
+def give_head(recipe: Recipe, ready: Prepared) -> Pooling | None:
+    """Give a classifier its head; says how it pools, None where the task needs no head."""
+    if not isinstance(ready.objective, Classify):
+        return None
+    bundle.new_head(ready.base.network, ready.objective.n_scores, recipe.head.pooling)
+    return recipe.head.pooling
 
 
 @dataclass(frozen=True)
@@ -102,20 +120,18 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     held = precision.dtype if method.kind == "lora" else torch.float32
     ready = assemble(recipe, rows.train, rows.validation, held)
     base = ready.base
-    layout: Literal["forest", "packed", "padded"] = ready.probed.layout
-    layout = "packed" if layout == "forest" and method.is_random else layout
-    cuts = CutPlan(layout, max(MICRO_NODES, ready.max_tokens), base.tokenizer.pad_id)
+    cuts = cuts_for(recipe, ready)
     plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts, precision, where), where)
     network = base.network
     network.compute_dtype = plan.precision.dtype
-    pooling = recipe.head.pooling if isinstance(ready.objective, Classify) else None
-    if pooling is not None:
-        bundle.new_head(network, ready.objective.n_scores, pooling)
+    pooling = give_head(recipe, ready)
     method.attach(network, seed)
     options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
     state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
     stream = EpochStream(ready.train.units, options.batch_rows, options.epochs, seed)
-    result = fit(state, ready.objective, stream, plan.cuts, options, run.folder, validation=ready.validation.rows, interruption=interruption)
+    result = fit(
+        state, ready.objective, stream, plan.cuts, options, run.folder, validation=ready.validation.rows, interruption=interruption
+    )
     card = bundle.Card(
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
         _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), pooling, recipe.goal.about,
@@ -126,8 +142,6 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
 
 
 def _width(recipe: Recipe) -> int:
-    from luthier.models.load import load_config
-
     return int(load_config(recipe.model.base).get_text_config().hidden_size)
 
 
@@ -139,6 +153,12 @@ def _longest_reply(ready: Prepared) -> int:
 
 def _record(ready: Prepared, result: FitResult, precision: str, rate: float | None, differs: tuple[str, ...]) -> dict[str, Json]:
     return {
-        "fit": asdict(result), "layout": asdict(ready.probed), "precision": precision, "learning_rate": rate, "n_parameters": ready.base.n_parameters,
-        "train": dict(ready.train.counts()), "validation": dict(ready.validation.counts()), "differs": list(differs),
-    }  # fmt: skip
+        "fit": asdict(result),
+        "layout": asdict(ready.probed),
+        "precision": precision,
+        "learning_rate": rate,
+        "n_parameters": ready.base.n_parameters,
+        "train": dict(ready.train.counts()),
+        "validation": dict(ready.validation.counts()),
+        "differs": list(differs),
+    }

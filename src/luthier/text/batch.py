@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
-
-import dataclasses
 
 import numpy as np
 import torch
@@ -100,5 +99,5 @@ def _channels(rows: Sequence[Row]) -> dict[str, Tensor]:
             picked = [np.asarray(value)[np.flatnonzero(row.weights)] for value, row in zip(values, rows, strict=True)]
             found[name] = torch.from_numpy(np.concatenate(picked))
         else:
-            found[name] = torch.tensor([float(value) for value in values])  # type: ignore[arg-type]
+            found[name] = torch.tensor([float(value) for value in values])
     return found

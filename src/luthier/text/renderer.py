@@ -196,7 +196,9 @@ class Renderer:
                 [_template_message(message) for message in chat.messages], chat.tools, add_generation_prompt, chat.template_options
             )
         except ValueError as error:
-            raise LuthierError(chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template") from error
+            raise LuthierError(
+                chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template"
+            ) from error
 
     def _refuse_what_cannot_be_rendered(self, chat: Chat) -> None:
         where = chat.source or "a conversation"
@@ -204,10 +206,14 @@ class Renderer:
             raise LuthierError(where, "the conversation has no messages", "give it at least one")
         for i, message in enumerate(chat.messages):
             for part in message.other_parts:
-                raise LuthierError(where, f"message {i + 1} holds a part of type {part.kind!r}, which this model cannot read", "leave it out or use text")
+                raise LuthierError(
+                    where, f"message {i + 1} holds a part of type {part.kind!r}, which this model cannot read", "leave it out or use text"
+                )
         template = self.tokenizer.template_text
         if (chat.tools or any(message.tool_calls for message in chat.messages)) and "tool" not in template:
-            raise LuthierError(where, "it uses tools, and the model's chat template has no place for them", "choose a base model whose template has tools")
+            raise LuthierError(
+                where, "it uses tools, and the model's chat template has no place for them", "choose a base model whose template has tools"
+            )
 
 
 def _template_message(message: Message) -> dict[str, Json]:
@@ -216,7 +222,8 @@ def _template_message(message: Message) -> dict[str, Json]:
     value.pop("weight", None)
     if message.tool_calls:
         value["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": _arguments(call.arguments)}}
+            for call in message.tool_calls
         ]
     return value
 

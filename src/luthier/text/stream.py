@@ -14,7 +14,10 @@ from luthier.text.rows import Row
 class Stream(Protocol):
     """Gives the rows of any step, whichever was asked for before."""
 
-    n_steps: int
+    @property
+    def n_steps(self) -> int:
+        """How many steps there are."""
+        ...
 
     def rows(self, step: int) -> Sequence[Row]:
         """The rows of step 0 ≤ `step` < `n_steps`."""

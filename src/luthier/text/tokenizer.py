@@ -17,13 +17,35 @@ PLAIN_TEMPLATE = (
 class Tokenizer(Protocol):
     """Text to token ids and back, and the template that turns a conversation into text."""
 
-    eos_id: int
-    bos_id: int | None
-    pad_id: int
-    special_ids: frozenset[int]
-    n_vocabulary: int
-    template_text: str
-    """The template's source: what it does not mention, it cannot render."""
+    @property
+    def eos_id(self) -> int:
+        """The token that ends a text."""
+        ...
+
+    @property
+    def bos_id(self) -> int | None:
+        """The token that begins a text, where the model was trained with one."""
+        ...
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up padded rows."""
+        ...
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """Tokens that are marks rather than text."""
+        ...
+
+    @property
+    def n_vocabulary(self) -> int:
+        """The number of token ids."""
+        ...
+
+    @property
+    def template_text(self) -> str:
+        """The template's source: what it does not mention, it cannot render."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a stretch of text; nothing is added, and the names of special tokens are read as such."""
@@ -38,7 +60,11 @@ class Tokenizer(Protocol):
         ...
 
     def apply_template(
-        self, messages: Sequence[Mapping[str, Json]], tools: Sequence[Mapping[str, Json]], add_generation_prompt: bool, options: Mapping[str, Json]
+        self,
+        messages: Sequence[Mapping[str, Json]],
+        tools: Sequence[Mapping[str, Json]],
+        add_generation_prompt: bool,
+        options: Mapping[str, Json],
     ) -> str:
         """The conversation as the model's template writes it.
 

@@ -26,7 +26,14 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
     if scoring.softcap is not None:
         return _soft_capped(query, key, value, mask, causal, scoring)
     return F.scaled_dot_product_attention(
-        query, key, value, mask, dropout_p=scoring.dropout, is_causal=causal and mask is None, scale=scoring.scale, enable_gqa=key.shape[1] != query.shape[1]
+        query,
+        key,
+        value,
+        mask,
+        dropout_p=scoring.dropout,
+        is_causal=causal and mask is None,
+        scale=scoring.scale,
+        enable_gqa=key.shape[1] != query.shape[1],
     )
 
 

@@ -60,12 +60,15 @@ def install() -> None:
 _UNDERSTOOD = frozenset({
     "scaling", "dropout", "sliding_window", "softcap", "is_causal", "luthier_layout",
     # These only repeat what the layout already says, or what is never used here.
-    "position_ids", "cache_position", "use_cache", "past_key_values", "past_key_value", "output_attentions", "output_hidden_states", "return_dict",
+    "position_ids", "cache_position", "use_cache", "past_key_values", "past_key_value", "output_attentions", "output_hidden_states",
+    "return_dict",
     "position_embeddings", "head_mask", "deterministic",
 })  # fmt: skip
 
 
-def seam(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None, **said: object) -> tuple[Tensor, None]:
+def seam(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None, **said: object
+) -> tuple[Tensor, None]:
     """Attention of query (B, H, T, D) over key and value (B, G, T, D) by the layout among the keywords; gives (B, T, H, D).
 
     Raises:
@@ -138,5 +141,12 @@ def _grown(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout:
     mask = place <= layout.length_B[:, None]
     if window is not None:
         mask = mask & (layout.length_B[:, None] - place < window)
-    out = attend(query[0].transpose(0, 1)[:, :, None], layout.keys[layer][:, :, :n], layout.values[layer][:, :, :n], mask[:, None, None], False, scoring)
+    out = attend(
+        query[0].transpose(0, 1)[:, :, None],
+        layout.keys[layer][:, :, :n],
+        layout.values[layer][:, :, :n],
+        mask[:, None, None],
+        False,
+        scoring,
+    )
     return out[:, :, 0].transpose(0, 1)[None]

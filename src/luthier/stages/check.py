@@ -1,0 +1,167 @@
+"""Check: what a recipe will do, before it does it. Nothing is written to the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luthier.core.jsonvalue import Json
+from luthier.core.loading import Default
+from luthier.core.progress import duration
+from luthier.stages.prepare import load_side, prepare
+from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
+from luthier.stages.sources import verify
+from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
+from luthier.stages.tune import MICRO_NODES, Prepared, assemble, cuts_for, device, give_head
+from luthier.text.batching import CutPlan
+from luthier.text.stream import EpochStream
+from luthier.train.loop import take_step
+from luthier.train.optim import trained_parameters
+from luthier.train.options import learning_rate_for
+from luthier.train.state import begin
+
+_BYTES = 4
+_STATES_PER_LAYER = 34
+"""Numbers of the width of a state that one layer of a Llama keeps for the gradient, for each token: a count of its products."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What will happen: the rows, what training costs, every default with its reason, and what to be careful about."""
+
+    prepared: Mapping[str, Any]
+    rows: Mapping[str, int]
+    cost: Mapping[str, Any]
+    defaults: tuple[Default, ...]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Json]:
+        """The object that `--json` prints."""
+        defaults: list[Json] = [
+            {"option": one.path, "value": _plain(one.value), "about": one.about, "why": one.why} for one in self.defaults
+        ]
+        return {
+            "prepare": dict(self.prepared),
+            "rows": dict(self.rows),
+            "cost": dict(self.cost),
+            "defaults": defaults,
+            "warnings": list(self.warnings),
+        }
+
+    def as_text(self) -> str:
+        """For the terminal."""
+        found, rows, cost = self.prepared, self.rows, self.cost
+        lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept: {split_text(found['split'])}"]
+        longest = f"the longest row has {rows['longest_tokens']:,} of {rows['max_tokens']:,}"
+        lines += [*dropped_lines(found["dropped"]), f"{tokens_text(rows)}; {longest}"]
+        lines += too_long_lines(rows) or ["no row is too long"]
+        lines += [
+            f"layout {cost['layout']}: {cost['why_layout']}; {cost['nodes_per_token']:.2f} computed for each token of the rows",
+            f"{cost['n_steps']:,} steps, learning rate {cost['learning_rate']:g}",
+            f"{cost['n_trained']:,} trained parameters beside or among the model's {cost['n_parameters']:,}",
+            f"about {duration(cost['seconds'])} of training and {cost['memory_mb']:,} MB, as far as one step tells",
+            "",
+            "Not said in the recipe:",
+        ]
+        lines += [f"  {one.path} = {_shown(one.value)}" + (f"   ({one.why})" if one.why else "") for one in self.defaults]
+        return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])
+
+
+def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
+    """Prepare the rows in a folder that is thrown away, render them, and time one step.
+
+    Raises:
+        LuthierError: everything that would stop the run.
+
+    """
+    recipe = load_recipe(path, overrides)
+    verify(recipe.data)
+    with tempfile.TemporaryDirectory() as folder:
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
+        train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
+    ready = assemble(recipe, train, validation)
+    cost = _cost(recipe, ready)
+    rows = {**ready.train.counts(), "max_tokens": ready.max_tokens}
+    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), (*found.warnings, *_warnings(recipe, ready)))
+
+
+def _cost(recipe: Recipe, ready: Prepared) -> dict[str, Any]:
+    """What training will take: one real step is made on a network that is thrown away, and timed."""
+    network, method = ready.base.network, recipe.method
+    n_parameters = ready.base.n_parameters
+    give_head(recipe, ready)
+    method.attach(network, recipe.seed)
+    cuts = cuts_for(recipe, ready)
+    stream = EpochStream(ready.train.units, recipe.train.batch_rows, recipe.train.epochs, recipe.seed)
+    rate = learning_rate_for(recipe.train, method, network.width)
+    rows = stream.rows(0)
+    seconds = []
+    for _ in range(2):
+        began = time.monotonic()
+        take_step(begin(network, recipe.train.weight_decay, ""), ready.objective, rows, cuts, rate, recipe.train.clip)
+        seconds.append(time.monotonic() - began)
+    n_trained = sum(one.numel() for one in trained_parameters(network).values())
+    share = sum(row.n_tokens for row in rows) / max(1, len(rows))
+    mean = ready.train.counts()["n_tokens"] / max(1, len(ready.train.rows))
+    return {
+        "layout": cuts.layout,
+        "why_layout": ready.probed.reason,
+        "nodes_per_token": _nodes_per_token(cuts, stream),
+        "n_steps": stream.n_steps,
+        "learning_rate": rate,
+        "n_parameters": n_parameters,
+        "n_trained": n_trained,
+        "seconds": round(min(seconds) * stream.n_steps * mean / share, 1),
+        "memory_mb": _memory_mb(ready, n_parameters, n_trained),
+        "device": str(device()),
+    }
+
+
+def _nodes_per_token(cuts: CutPlan, stream: EpochStream) -> float:
+    """Computed tokens for each token of the rows, over the first steps."""
+    nodes = tokens = 0
+    for step in range(min(8, stream.n_steps)):
+        rows = stream.rows(step)
+        nodes += sum(batch.n_nodes for batch in cuts.batches(rows))
+        tokens += sum(row.n_tokens for row in rows)
+    return round(nodes / max(1, tokens), 4)
+
+
+def _memory_mb(ready: Prepared, n_parameters: int, n_trained: int) -> int:
+    """Weights once, gradient and two moments of what is trained, and the states that one micro-batch keeps for the gradient."""
+    config: Any = ready.base.network.decoder.config.get_text_config()
+    states = MICRO_NODES * config.num_hidden_layers * _STATES_PER_LAYER * config.hidden_size
+    return round(float(n_parameters + 3 * n_trained + states) * _BYTES / 2**20)
+
+
+def _warnings(recipe: Recipe, ready: Prepared) -> tuple[str, ...]:
+    found = []
+    if ready.probed.layout == "padded":
+        found.append(f"rows are padded, and shared beginnings are computed again for each row: {ready.probed.reason}")
+    elif recipe.method.is_random:
+        found.append("dropout is random, so shared beginnings are computed again for each row")
+    if ready.train.n_unsupervised:
+        found.append(f"{ready.train.n_unsupervised:,} training examples give nothing to learn (no assistant turn with a weight)")
+    return tuple(found)
+
+
+def _plain(value: object) -> Json:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(one) for name, one in vars(value).items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _shown(value: object) -> str:
+    plain = _plain(value)
+    if isinstance(plain, list) and all(isinstance(one, Mapping) and "kind" in one for one in plain):
+        return ", ".join(str(one["kind"]) for one in plain if isinstance(one, Mapping))
+    return "none" if plain is None else str(plain)

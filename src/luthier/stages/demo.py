@@ -1,0 +1,25 @@
+"""Demo: the whole loop on rows written for this project, with the embedded model, offline."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+from luthier.core.files import write_text
+from luthier.core.jsonvalue import Json
+from luthier.demo.dirt import dirty_rows, write_csv
+from luthier.stages.recipe import load_recipe
+from luthier.stages.run import Say, opened, run_all
+
+ROWS, RECIPE = "help-desk.csv", "demo.toml"
+
+
+def run_demo(runs: Path, say: Say) -> dict[str, Json]:
+    """Write the workshop's help-desk export and its recipe beside the runs, and do everything; gives the report."""
+    folder = runs / "demo-input"
+    write_csv(dirty_rows().rows, folder / ROWS)
+    written = resources.files("luthier.demo").joinpath("recipe.toml").read_text(encoding="utf-8")
+    write_text(folder / RECIPE, written)
+    say(f"The rows are {folder / ROWS}, the recipe is {folder / RECIPE}: open them, this is all there is to it.")
+    with opened(load_recipe(folder / RECIPE), runs, say) as job:
+        return run_all(job)
