@@ -26,6 +26,15 @@ def asked(example: AnyExample) -> str:
     return normalised(example.text)
 
 
+def answered(example: AnyExample) -> str:
+    """What the model is to say: the completion, or what the assistant says; normalised. Empty for other shapes."""
+    if isinstance(example, Pair):
+        return normalised(example.completion)
+    if isinstance(example, Chat):
+        return normalised("\n".join(_words(message) for message in example.messages if message.role == "assistant"))
+    return ""
+
+
 def whole(example: AnyExample) -> str:
     """Everything that is particular to the row: what is asked and what is answered; normalised."""
     if isinstance(example, Pair):
@@ -33,6 +42,12 @@ def whole(example: AnyExample) -> str:
     if isinstance(example, Chat):
         return normalised("\n".join(_words(message) for message in example.messages if message.role not in ("system", "developer")))
     return normalised(example.text)
+
+
+def lines(example: AnyExample) -> dict[str, None]:
+    """The distinct lines of the row's texts in order, each normalised; blank ones left out."""
+    found = (normalised(line) for text in example.texts() for line in text.splitlines())
+    return dict.fromkeys(line for line in found if line)
 
 
 def _words(message: Message) -> str:

@@ -51,7 +51,7 @@ def band_keys(text: str, threshold: float) -> tuple[bytes, ...]:
     """One key for each band of the text's MinHash; alike texts share at least one."""
     n_bands, n_rows = band_shape(threshold)
     sketch = rensa.RMinHash(n_bands * n_rows, _SEED)
-    sketch.update(grams(text))
+    sketch.update([gram.encode("utf-8", "surrogatepass") for gram in grams(text)])
     digest = np.asarray(sketch.digest(), dtype="<u4").reshape(n_bands, n_rows)
     return tuple(band.to_bytes(2, "little") + row.tobytes() for band, row in enumerate(digest))
 

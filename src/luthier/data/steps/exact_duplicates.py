@@ -14,7 +14,7 @@ from luthier.data.compared import normalised
 from luthier.data.decisions import Dropped, Kept, KeyDecision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExactDuplicates:
     """Keeps the first of the rows that are equal but for case, width and space.
 
@@ -27,7 +27,7 @@ class ExactDuplicates:
 
     def keys(self, example: AnyExample) -> tuple[bytes, ...]:
         """A hash of everything the row says; a label is left to `choose`."""
-        content = example.map_text(normalised).fields()
+        content = {"shape": example.shape, **example.map_text(normalised).fields()}
         content.pop("label", None)
         return (hashlib.blake2b(canonical(content).encode("utf-8", "surrogatepass"), digest_size=16).digest(),)
 

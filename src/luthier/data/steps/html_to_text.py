@@ -21,7 +21,7 @@ _WRITTEN = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HtmlToText:
     """Turns pages into their main text, and markup left over in a text into line breaks, list dashes and characters.
 

@@ -13,7 +13,7 @@ from luthier.core.options import option
 from luthier.data.decisions import Dropped, Kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Length:
     """Drops rows whose text, prompt, completion, or share of a conversation is too short, and rows too long in all.
 

@@ -24,7 +24,7 @@ _CONFIG = ftfy.TextFixerConfig(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepairEncoding:
     """Repairs mojibake (`cafÃ©` for `café`), nested mojibake and lone surrogates; clean text is left as it is.
 

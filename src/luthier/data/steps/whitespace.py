@@ -27,7 +27,7 @@ _DRAWN = re.compile(r"^[ \t]|\||^[-=+~ ]+$|\t")
 _BLANK_LINES = re.compile(r"\n{4,}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Whitespace:
     r"""Removes control and invisible characters, brings text to Unicode's NFC form, and tidies space.
 
@@ -63,11 +63,11 @@ def _composed(text: str) -> str:
 
 
 def _tidy(text: str) -> str:
-    parts = _FENCE.split(_SPACES.sub(" ", text))
+    # Ends and heads of lines first: whether a line is indented or drawn must not change afterwards.
+    text = _TRAILING.sub("", _SPACES.sub(" ", text)).rstrip()
+    text = _without_head(_BLANK_LINES.sub("\n\n\n", text))
     # split keeps what the pattern captured: every second part is fenced code.
-    text = "".join(part if i % 2 else _tidy_prose(part) for i, part in enumerate(parts))
-    text = _TRAILING.sub("", text).rstrip()
-    return _without_head(_BLANK_LINES.sub("\n\n\n", text))
+    return "".join(part if i % 2 else _tidy_prose(part) for i, part in enumerate(_FENCE.split(text)))
 
 
 def _tidy_prose(text: str) -> str:

@@ -1,0 +1,129 @@
+"""Laws of cleaning steps: a step that joins `AnyStep` is tested by that alone."""
+
+from __future__ import annotations
+
+import copy
+import random
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
+from luthier.core.loading import loads
+from luthier.core.messages import Message, OtherPart, TextPart, ToolCall
+from luthier.core.options import kind_of
+from luthier.data.decisions import KeyStep
+from luthier.data.pipeline import DEFAULT_STEPS, Prepare, clean
+from luthier.data.steps import AnyKeyStep, AnyRowStep, AnyStep
+
+STEPS = get_args(AnyStep)
+ROW_STEPS = get_args(AnyRowStep)
+
+DIRT = [
+    "", " ", "plain", "  lead and tail \t", "cafÃ©", "line\r\nline\rline", "zero\u200bwidth", "\ufeffmark", "e\u0301", "a\u00a0b", "1 <br> 2", "<p>x</p>",
+    "&amp;amp;", "&lt;b&gt;", "a < b > c", "    def f():\n        return 1", "x\n\n\n\n\n\ny", "\ud800", "```\n a  b \n```", "| a  | b |", "“q”", "👩\u200d👩", "\u3000全角",
+]  # fmt: skip
+texts = st.one_of(st.sampled_from(DIRT), st.lists(st.sampled_from(DIRT), max_size=4).map(" ".join), st.text(max_size=60))
+
+
+@st.composite
+def examples(draw: st.DrawFn, name: str = "r") -> AnyExample:
+    text = draw(texts)
+    match draw(st.sampled_from(["text", "labelled", "pair", "chat"])):
+        case "text":
+            return Text(name, text)
+        case "labelled":
+            return Labelled(name, text, draw(st.sampled_from(["yes", "no", " yes ", None])))
+        case "pair":
+            return Pair(name, text, draw(texts))
+        case _:
+            parts = (TextPart(draw(texts)), OtherPart("image_url", {"image_url": {"url": "x"}}))
+            turns = [Message("system", draw(texts)), Message("user", parts), Message("assistant", text, tool_calls=(ToolCall("1", "f", "{}"),))]
+            return Chat(name, tuple(turns[: draw(st.integers(0, 3))]))
+
+
+@st.composite
+def data_sets(draw: st.DrawFn) -> list[AnyExample]:
+    n = draw(st.integers(0, 12))
+    return [draw(examples(f"r{i}")) for i in range(n)]
+
+
+def test_the_table_is_its_two_halves() -> None:
+    assert set(STEPS) == {*get_args(AnyRowStep), *get_args(AnyKeyStep)}
+    assert {type(step) for step in DEFAULT_STEPS} == set(STEPS)
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_step_is_a_frozen_dataclass_that_a_recipe_can_name(kind: Any) -> None:
+    step = kind()
+    assert kind_of(kind) == step.kind
+    assert isinstance(step, KeyStep) == (kind in get_args(AnyKeyStep))
+    assert loads(Prepare, f'steps = [{{ kind = "{step.kind}" }}]').steps == (step,)
+    with pytest.raises(AttributeError):
+        step.kind = "other"
+
+
+@pytest.mark.parametrize("kind", ROW_STEPS)
+@given(example=examples())
+@settings(max_examples=60, deadline=None)
+def test_a_row_step_is_pure(kind: Any, example: AnyExample) -> None:
+    before = copy.deepcopy(example)
+    assert kind().apply(example) == kind().apply(example)
+    assert example == before
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@given(rows=data_sets())
+@settings(max_examples=60, deadline=None)
+def test_every_row_is_kept_or_dropped_with_a_reason(kind: Any, rows: list[AnyExample]) -> None:
+    cleaned = clean(rows, [kind()])
+    left = [row.example.id for row in cleaned.kept]
+    gone = [row.example.id for row in cleaned.dropped]
+    assert sorted(left + gone) == sorted(row.id for row in rows)
+    assert left == [row.id for row in rows if row.id in left]
+    assert all(row.reason and row.step == kind().kind for row in cleaned.dropped)
+    assert all(change.reason for row in cleaned.kept for change in row.changes)
+    assert all(row.kept_id is None or row.kept_id in left for row in cleaned.dropped)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in STEPS if not kind.decodes])
+@given(rows=data_sets())
+@settings(max_examples=150, deadline=None)
+def test_a_step_that_does_not_decode_is_idempotent(kind: Any, rows: list[AnyExample]) -> None:
+    once = clean(rows, [kind()])
+    again = clean([row.example for row in once.kept], [kind()])
+    assert [row.example for row in again.kept] == [row.example for row in once.kept]
+    assert again.dropped == ()
+    assert again.changed() == {}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ROW_STEPS if kind.decodes])
+def test_a_decoder_may_stand_in_a_recipe_once(kind: Any) -> None:
+    problems = [problem for _, problem, _ in Prepare((kind(), kind())).complaints(frozenset())]
+    assert len(problems) == 1
+    assert "twice" in problems[0]
+    assert not list(Prepare((kind(),)).complaints(frozenset()))
+
+
+@pytest.mark.parametrize("kind", get_args(AnyKeyStep))
+@given(rows=data_sets())
+@settings(max_examples=60, deadline=None)
+def test_a_key_step_decides_the_same_on_any_machine(kind: Any, rows: list[AnyExample]) -> None:
+    assert [kind().keys(row) for row in rows] == [kind().keys(copy.deepcopy(row)) for row in rows]
+    assert clean(rows, [kind()]) == clean(copy.deepcopy(rows), [kind()])
+
+
+@pytest.mark.parametrize("kind", get_args(AnyKeyStep))
+def test_equal_rows_share_a_key_and_one_of_them_stays(kind: Any) -> None:
+    rows = [Text(str(i), "the bridge of the cello has warped") for i in range(3)] + [Text("3", "a quite different sentence about bows")]
+    random.Random(0).shuffle(rows)
+    cleaned = clean(rows, [kind()])
+    first = next(row.id for row in rows if row.text.startswith("the"))
+    assert sorted(row.example.id for row in cleaned.kept) == sorted([first, "3"])
+    assert {row.kept_id for row in cleaned.dropped} == {first}
+
+
+def test_default_steps_make_no_complaint() -> None:
+    assert not list(Prepare().complaints(frozenset()))
