@@ -25,7 +25,8 @@ CONTEXT = 128
 
 _SAME: Mapping[str, object] = {
     "vocab_size": N_VOCABULARY, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, "initializer_range": 0.3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    "num_key_value_heads": 2, "max_position_embeddings": CONTEXT, "initializer_range": 0.3,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
 }  # fmt: skip
 _GPT2 = {
     "vocab_size": N_VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": CONTEXT, "initializer_range": 0.3,
@@ -35,7 +36,11 @@ _GEMMA = {"head_dim": 4, "sliding_window": 6, "query_pre_attn_scalar": 4}
 
 FAMILIES: Mapping[str, tuple[str, str, Mapping[str, object]]] = {
     "llama": ("LlamaForCausalLM", "LlamaConfig", _SAME),
-    "llama_one_head": ("LlamaForCausalLM", "LlamaConfig", {**_SAME, "num_attention_heads": 1, "num_key_value_heads": 1, "tie_word_embeddings": True}),
+    "llama_one_head": (
+        "LlamaForCausalLM",
+        "LlamaConfig",
+        {**_SAME, "num_attention_heads": 1, "num_key_value_heads": 1, "tie_word_embeddings": True},
+    ),
     "mistral_window": ("MistralForCausalLM", "MistralConfig", {**_SAME, "sliding_window": 8}),
     "qwen2": ("Qwen2ForCausalLM", "Qwen2Config", _SAME),
     "qwen2_window": ("Qwen2ForCausalLM", "Qwen2Config", {**_SAME, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}),
@@ -44,7 +49,11 @@ FAMILIES: Mapping[str, tuple[str, str, Mapping[str, object]]] = {
     "gemma3": ("Gemma3ForCausalLM", "Gemma3TextConfig", {**_SAME, **_GEMMA, "sliding_window_pattern": 2}),
     "gpt2": ("GPT2LMHeadModel", "GPT2Config", _GPT2),
     "phi3": ("Phi3ForCausalLM", "Phi3Config", {**_SAME, "sliding_window": 7}),
-    "granite": ("GraniteForCausalLM", "GraniteConfig", {**_SAME, "logits_scaling": 3.0, "attention_multiplier": 0.3, "embedding_multiplier": 2.0}),
+    "granite": (
+        "GraniteForCausalLM",
+        "GraniteConfig",
+        {**_SAME, "logits_scaling": 3.0, "attention_multiplier": 0.3, "embedding_multiplier": 2.0},
+    ),
     "cohere": ("CohereForCausalLM", "CohereConfig", {**_SAME, "logit_scale": 0.3}),
     "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", _SAME),
 }
@@ -109,7 +118,8 @@ CHATML = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 THINKING = (
-    "{%- if tools %}{{ '<|im_start|>system\nTools:\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endif %}"
+    "{%- if tools %}{{ '<|im_start|>system\nTools:\n' }}{% for tool in tools %}{{ tool | tojson }}{% endfor %}"
+    "{{ '<|im_end|>\n' }}{% endif %}"
     "{%- set ns = namespace(last=-1) %}"
     "{%- for m in messages %}{% if m.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
     "{%- for m in messages %}"
@@ -118,7 +128,8 @@ THINKING = (
     "{{ '<think>\n' + (m.reasoning_content or '').strip('\n') + '\n</think>\n\n' }}{% endif %}"
     "{{- m.content.lstrip('\n') }}"
     "{%- for call in m.tool_calls or [] %}"
-    "{{ '\n<tool_call>\n{\"name\": \"' + call.function.name + '\", \"arguments\": ' + (call.function.arguments | tojson) + '}\n</tool_call>' }}{% endfor %}"
+    "{{ '\n<tool_call>\n{\"name\": \"' + call.function.name + '\", \"arguments\": '"
+    " + (call.function.arguments | tojson) + '}\n</tool_call>' }}{% endfor %}"
     "{{- '<|im_end|>\n' }}"
     "{%- elif m.role == 'tool' %}{{ '<|im_start|>user\n<tool_response>\n' + m.content + '\n</tool_response><|im_end|>\n' }}"
     "{%- else %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endif %}"
@@ -126,20 +137,25 @@ THINKING = (
 )
 """Like Qwen 3's: the newest turn is written with its thoughts, even empty ones; earlier turns lose them."""
 LLAMA3 = (
-    "{{ '<|begin_of_text|>' }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n' + (m.content | trim) + '<|eot_id|>' }}"
+    "{{ '<|begin_of_text|>' }}{% for m in messages %}{{ '<|start_header_id|>' + m.role + '<|end_header_id|>\n\n'"
+    " + (m.content | trim) + '<|eot_id|>' }}"
     "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
 MISTRAL = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ '[INST] ' + m.content + ' [/INST]' }}"
-    "{% elif m.role == 'assistant' %}{{ ' ' + m.content + eos_token }}{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}"
+    "{% elif m.role == 'assistant' %}{{ ' ' + m.content + eos_token }}{% else %}"
+    "{{ raise_exception('Only user and assistant roles are supported!') }}"
     "{% endif %}{% endfor %}"
 )
 STRICT = (
     "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}"
     "{{ raise_exception('Conversation roles must alternate user/assistant') }}{% endif %}"
-    "{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+    "{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
-NO_STOP = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+NO_STOP = (
+    "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
 PLAIN = None
 TEMPLATES: Mapping[str, str | None] = {
     "chatml": CHATML, "thinking": THINKING, "llama3": LLAMA3, "mistral": MISTRAL, "strict": STRICT, "no_stop": NO_STOP, "plain": PLAIN,
@@ -159,7 +175,9 @@ def tokenizer_of(template: str) -> LoadedTokenizer:
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=420, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=420, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
     inner.train_from_iterator([_PROSE] * 3, trainer)
     wrapped = PreTrainedTokenizerFast(tokenizer_object=inner, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     wrapped.add_special_tokens({"additional_special_tokens": list(SPECIAL[3:])})

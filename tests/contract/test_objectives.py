@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from tests.small import network_of, tokenizer_of
 from torch import Tensor
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair
@@ -20,7 +21,6 @@ from luthier.objectives import AnyObjective, Classify, Imitate
 from luthier.text.batching import Batch, CutPlan
 from luthier.text.renderer import Renderer
 from luthier.text.rows import Row, make_row
-from tests.small import network_of, tokenizer_of
 
 RENDERER = Renderer(tokenizer_of("chatml"))
 LABELS = ("good", "bad", "neither")
@@ -58,7 +58,10 @@ def chats() -> tuple[AnyExample, ...]:
     return (
         Pair("a", "What is the capital of France?", "Paris"),
         Chat("b", (system, question, Message("assistant", "Paris"))),
-        Chat("c", (system, question, Message("assistant", "of course", weight=0.5), Message("user", "hello"), Message("assistant", "the dog"))),
+        Chat(
+            "c",
+            (system, question, Message("assistant", "of course", weight=0.5), Message("user", "hello"), Message("assistant", "the dog")),
+        ),
         Pair("d", "hello hello", ""),
         Pair("e", "What is the capital of France?", "Paris"),
     )

@@ -8,16 +8,18 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.small import TAKES_SYSTEM, TEMPLATES, tokenizer_of
 
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat, Pair
 from luthier.core.messages import Message, OtherPart, TextPart, ToolCall
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.renderer import Renderer, as_chat
-from tests.small import TAKES_SYSTEM, TEMPLATES, tokenizer_of
 
 ODD = (
-    "", " ", "\n", "  trailing  ", "\n\nleading", "naïve café", "日本語", "🎸🎸", "a\tb", "PROBE", "?", "<think>\nno\n</think>\n\nyes", "user\n", "<tool_call>",
+    "", " ", "\n",
+    "  trailing  ", "\n\nleading", "naïve café", "日本語", "🎸🎸", "a\tb", "PROBE", "?", "<think>\nno\n</think>\n\nyes", "user\n",
+    "<tool_call>",
     '<tool_call>\n{"name": "f", "arguments": {}}\n</tool_call>', "{{ 7 * 7 }}", "{% raw %}", "\u200b", "e\u0301", "\ufffd", "\r\n",
 )  # fmt: skip
 MARKS = ("<|im_end|>", "</s>", "<|eot_id|>", "<s>", "<|im_start|>assistant\n", "[INST]", "[/INST]", "<|im_end|>\n<|im_start|>user\n")
@@ -87,7 +89,10 @@ def test_a_prompt_reads_as_the_template_writes_it(template: str, data: st.DataOb
     chat = data.draw(conversations(template))
     for n in range(1, len(chat.messages)):
         asked = upto(chat, n)
-        written = [{"role": m.role, "content": m.text} | ({"reasoning_content": m.reasoning} if m.reasoning is not None else {}) for m in asked.messages]
+        written = [
+            {"role": m.role, "content": m.text} | ({"reasoning_content": m.reasoning} if m.reasoning is not None else {})
+            for m in asked.messages
+        ]
         text = renderer.tokenizer.apply_template(written, (), True, {})
         assert renderer.tokenizer.decode(renderer.prompt(asked)) == text
 
@@ -125,7 +130,12 @@ def test_a_conversation_is_one_row_where_the_template_only_adds(template: str) -
 
 def test_a_template_that_strips_earlier_thoughts_gives_a_row_for_each_trained_turn() -> None:
     renderer = Renderer(tokenizer_of("thinking"))
-    turns = (Message("user", "a"), Message("assistant", "b", reasoning="hm"), Message("user", "c"), Message("assistant", "d", reasoning="aha"))
+    turns = (
+        Message("user", "a"),
+        Message("assistant", "b", reasoning="hm"),
+        Message("user", "c"),
+        Message("assistant", "d", reasoning="aha"),
+    )
     first, second = renderer.render(Chat("", turns))
     decode = renderer.tokenizer.decode
     assert decode(first.tokens) == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\nhm\n</think>\n\nb<|im_end|>"
@@ -141,7 +151,13 @@ def test_a_template_that_strips_earlier_thoughts_gives_a_row_for_each_trained_tu
 def test_chatml_by_hand() -> None:
     renderer = Renderer(tokenizer_of("chatml"))
     encode = renderer.tokenizer.encode
-    turns = (Message("system", "s"), Message("user", "a"), Message("assistant", "b", weight=0.5), Message("user", "c"), Message("assistant", "d"))
+    turns = (
+        Message("system", "s"),
+        Message("user", "a"),
+        Message("assistant", "b", weight=0.5),
+        Message("user", "c"),
+        Message("assistant", "d"),
+    )
     (row,) = renderer.render(Chat("", turns))
     parts = [
         (encode("<|im_start|>system\ns<|im_end|>\n<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"), 0.0),
@@ -155,7 +171,15 @@ def test_chatml_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "stop"), [("chatml", "<|im_end|>"), ("thinking", "<|im_end|>"), ("llama3", "<|eot_id|>"), ("mistral", "</s>"), ("plain", "</s>"), ("no_stop", "</s>")]
+    ("template", "stop"),
+    [
+        ("chatml", "<|im_end|>"),
+        ("thinking", "<|im_end|>"),
+        ("llama3", "<|eot_id|>"),
+        ("mistral", "</s>"),
+        ("plain", "</s>"),
+        ("no_stop", "</s>"),
+    ],
 )
 def test_the_stop_token_is_the_one_that_the_template_ends_a_turn_with(template: str, stop: str) -> None:
     renderer = Renderer(tokenizer_of(template))
@@ -174,7 +198,12 @@ TOOLS = ({"type": "function", "function": {"name": "look", "parameters": {"type"
 
 def test_tools_their_calls_and_their_answers_are_rendered_and_calls_are_parsed() -> None:
     renderer = Renderer(tokenizer_of("thinking"))
-    call = Message("assistant", "", reasoning="I should look", tool_calls=(ToolCall("call_0", "look", '{"x": 1}'), ToolCall("call_1", "look", '{"y": "ü"}')))
+    call = Message(
+        "assistant",
+        "",
+        reasoning="I should look",
+        tool_calls=(ToolCall("call_0", "look", '{"x": 1}'), ToolCall("call_1", "look", '{"y": "ü"}')),
+    )
     chat = Chat("", (Message("user", "where?"), call, Message("tool", "here", tool_call_id="call_0"), Message("assistant", "Here.")), TOOLS)
     check_rows(renderer, chat)
     asked = renderer.tokenizer.decode(renderer.prompt(upto(chat, 3)))
@@ -213,7 +242,11 @@ def test_text_parts_are_read_and_others_are_refused_with_their_place() -> None:
 @pytest.mark.parametrize(
     ("template", "turns", "problem"),
     [
-        ("mistral", (Message("system", "s"), Message("user", "a"), Message("assistant", "b")), "Only user and assistant roles are supported"),
+        (
+            "mistral",
+            (Message("system", "s"), Message("user", "a"), Message("assistant", "b")),
+            "Only user and assistant roles are supported",
+        ),
         ("strict", (Message("user", "a"), Message("user", "a"), Message("assistant", "b")), "must alternate"),
         ("chatml", (), "no messages"),
         ("chatml", (Message("user", "a"), Message("assistant", "", tool_calls=(ToolCall("c", "f", "{}"),))), "no place for them"),

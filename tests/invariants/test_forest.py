@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.small import FAMILIES, N_VOCABULARY, network_of, random_row
 from torch import Tensor
 
 from luthier.models.attention import seam
@@ -20,10 +21,11 @@ from luthier.text.batching import Batch, CutPlan
 from luthier.text.forest import Forest, count_nodes, make_forest, visible
 from luthier.text.padded import make_padded
 from luthier.text.rows import Row, make_row
-from tests.small import FAMILIES, N_VOCABULARY, network_of, random_row
 
 EXACT = 1e-10
-EXACT_FAMILIES = [kind for kind in FAMILIES if kind != "cohere"]  # Cohere's code rounds queries and keys to float32; the probe's tests have it
+EXACT_FAMILIES = [
+    kind for kind in FAMILIES if kind != "cohere"
+]  # Cohere's code rounds queries and keys to float32; the probe's tests have it
 
 
 def shared_system_prompt(draw: np.random.Generator) -> list[Row]:
@@ -63,7 +65,8 @@ def prompts_longer_than_any_window(draw: np.random.Generator) -> list[Row]:
 
 
 SETS = (
-    shared_system_prompt, random_system_prompts, nothing_shared, identical_rows, one_token_rows, a_row_that_begins_another, prompts_longer_than_any_window,
+    shared_system_prompt, random_system_prompts, nothing_shared, identical_rows, one_token_rows,
+    a_row_that_begins_another, prompts_longer_than_any_window,
 )  # fmt: skip
 
 
@@ -234,7 +237,12 @@ def test_a_head_on_pooled_states_gives_the_same_gradients(pooling, smoothing: fl
 
     wanted = run([make_padded([row], 0) for row in rows])
     assert float(wanted[1]["head.linear.weight"].norm()) > 0
-    for batches in ([make_forest(rows)], [make_forest(rows, share=False)], [make_padded(rows, 0)], [make_forest(rows[:2]), make_forest(rows[2:])]):
+    for batches in (
+        [make_forest(rows)],
+        [make_forest(rows, share=False)],
+        [make_padded(rows, 0)],
+        [make_forest(rows[:2]), make_forest(rows[2:])],
+    ):
         assert_equal(run(batches), wanted)
 
 

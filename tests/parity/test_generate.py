@@ -7,12 +7,12 @@ import copy
 import numpy as np
 import pytest
 import torch
+from tests.small import CONTEXT, N_VOCABULARY, decoder_of, tokenizer_of
 
 from luthier.core.generator import Sampling
 from luthier.generate.engine import Engine
 from luthier.models.load import prepare
 from luthier.models.network import Network
-from tests.small import CONTEXT, N_VOCABULARY, decoder_of, tokenizer_of
 
 
 @pytest.mark.parametrize("layout", ["forest", "padded"])
@@ -23,7 +23,11 @@ def test_greedy_replies_are_those_of_transformers(kind: str, layout) -> None:
     own.set_attn_implementation("eager")
     draw = np.random.default_rng(0)
     system = draw.integers(3, N_VOCABULARY, 11).tolist()
-    prompts = [[*system, *draw.integers(3, N_VOCABULARY, n).tolist()] for n in (1, 4, 9)] + [system, [7], draw.integers(3, N_VOCABULARY, 20).tolist()]
+    prompts = [[*system, *draw.integers(3, N_VOCABULARY, n).tolist()] for n in (1, 4, 9)] + [
+        system,
+        [7],
+        draw.integers(3, N_VOCABULARY, 20).tolist(),
+    ]
     n_new = 14
     engine = Engine(Network(prepare(decoder), torch.float32), tokenizer_of("chatml"), frozenset({2}), CONTEXT, layout)
     for prompt, reply in zip(prompts, engine(prompts, Sampling(n_new)), strict=True):

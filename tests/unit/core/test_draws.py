@@ -21,7 +21,16 @@ def test_a_seed_has_63_bits_and_a_unit_lies_below_one(parts: list[int | str]) ->
 
 
 def test_each_part_and_their_borders_matter() -> None:
-    seeds = [seed_of(1, "a"), seed_of(2, "a"), seed_of(1, "b"), seed_of("a", 1), seed_of("1a"), seed_of("1", "", "a"), seed_of(11, "a"), seed_of(1, "1a")]
+    seeds = [
+        seed_of(1, "a"),
+        seed_of(2, "a"),
+        seed_of(1, "b"),
+        seed_of("a", 1),
+        seed_of("1a"),
+        seed_of("1", "", "a"),
+        seed_of(11, "a"),
+        seed_of(1, "1a"),
+    ]
     assert len(set(seeds)) == len(seeds)
 
 

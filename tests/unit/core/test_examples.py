@@ -16,8 +16,15 @@ EXAMPLES: tuple[AnyExample, ...] = (
     Labelled("2", "some text", "good", source="a.csv:2", extra={"mark": 3}),
     Labelled("3", "some text", None),
     Pair("4", "some text", "more", extra={"nested": {"a": [1, None]}}),
-    Chat("5", (Message("user", (TextPart("some text"), OtherPart("image_url", {"url": "x"}))), CALL, Message("tool", "ok", tool_call_id="c"))),
-    Chat("6", (Message("system", "s"), Message("user", "some text"), Message("assistant", "a", weight=0.5)), ({"type": "function"},), {"thinking": False}),
+    Chat(
+        "5", (Message("user", (TextPart("some text"), OtherPart("image_url", {"url": "x"}))), CALL, Message("tool", "ok", tool_call_id="c"))
+    ),
+    Chat(
+        "6",
+        (Message("system", "s"), Message("user", "some text"), Message("assistant", "a", weight=0.5)),
+        ({"type": "function"},),
+        {"thinking": False},
+    ),
 )
 
 

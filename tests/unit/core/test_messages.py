@@ -54,7 +54,9 @@ def test_spellings_of_others_are_read() -> None:
     assert from_dict({"role": "assistant", "content": None, "reasoning": "hm"}) == Message("assistant", "", reasoning="hm")
     call = {"function": {"name": "look", "arguments": {"x": 1}}}
     assert from_dict({"role": "assistant", "tool_calls": [call]}).tool_calls == (ToolCall("call_0", "look", '{"x": 1}'),)
-    assert from_dict({"role": "assistant", "tool_calls": [{"id": "k", "function": {"name": "look"}}]}).tool_calls == (ToolCall("k", "look", "{}"),)
+    assert from_dict({"role": "assistant", "tool_calls": [{"id": "k", "function": {"name": "look"}}]}).tool_calls == (
+        ToolCall("k", "look", "{}"),
+    )
 
 
 @pytest.mark.parametrize(

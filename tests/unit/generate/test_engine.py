@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tests.small import network_of, tokenizer_of
 
 from luthier.core.errors import LuthierError
 from luthier.core.generator import Reply, Sampling
 from luthier.generate.engine import Engine
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
-from tests.small import network_of, tokenizer_of
 
 TOKENIZER = tokenizer_of("chatml")
 NETWORK = network_of("llama", vocab_size=TOKENIZER.n_vocabulary, seed=5)
@@ -21,7 +21,12 @@ WINDOWED = network_of("mistral_window", vocab_size=TOKENIZER.n_vocabulary, seed=
 NOTHING_STOPS = frozenset({-1})
 DRAW = np.random.default_rng(1)
 SYSTEM = DRAW.integers(20, 400, 12).tolist()
-PROMPTS = [[*SYSTEM, *DRAW.integers(20, 400, n).tolist()] for n in (3, 1, 7)] + [SYSTEM, [40], [*SYSTEM], DRAW.integers(20, 400, 25).tolist()]
+PROMPTS = [[*SYSTEM, *DRAW.integers(20, 400, n).tolist()] for n in (3, 1, 7)] + [
+    SYSTEM,
+    [40],
+    [*SYSTEM],
+    DRAW.integers(20, 400, 25).tolist(),
+]
 
 
 def engine_of(network=NETWORK, **options) -> Engine:
@@ -29,7 +34,9 @@ def engine_of(network=NETWORK, **options) -> Engine:
 
 
 def same(one: Reply, other: Reply) -> bool:
-    return (one.tokens, one.finish, one.text) == (other.tokens, other.finish, other.text) and one.logprobs == pytest.approx(other.logprobs, abs=1e-6)
+    return (one.tokens, one.finish, one.text) == (other.tokens, other.finish, other.text) and one.logprobs == pytest.approx(
+        other.logprobs, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("network", [NETWORK, WINDOWED], ids=["llama", "mistral"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.small import N_VOCABULARY, network_of
 
 from luthier.generate.likelihood import likelihoods
 from luthier.text.batching import CutPlan
-from tests.small import N_VOCABULARY, network_of
 
 DRAW = np.random.default_rng(2)
 SYSTEM = DRAW.integers(3, N_VOCABULARY, 9).tolist()

@@ -17,7 +17,10 @@ N_DRAWS = 3000
 
 
 def frequencies(logits: torch.Tensor = LOGITS, n: int = N_DRAWS, **options) -> list[float]:
-    drawn = [choose(logits, Sampling(1, options.get("temperature", 1.0), options.get("top_p", 1.0), options.get("top_k", 0), seed), 0) for seed in range(n)]
+    drawn = [
+        choose(logits, Sampling(1, options.get("temperature", 1.0), options.get("top_p", 1.0), options.get("top_k", 0), seed), 0)
+        for seed in range(n)
+    ]
     return [drawn.count(token) / n for token in range(len(logits))]
 
 
@@ -99,7 +102,16 @@ def test_a_certain_token_is_always_drawn() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"max_tokens": 0}, {"temperature": -0.1}, {"temperature": math.inf}, {"temperature": math.nan}, {"top_p": 0.0}, {"top_p": 1.1}, {"top_k": -1}, {"stop": ("",)}],
+    [
+        {"max_tokens": 0},
+        {"temperature": -0.1},
+        {"temperature": math.inf},
+        {"temperature": math.nan},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"stop": ("",)},
+    ],
 )
 def test_settings_without_meaning_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(LuthierError, match=next(iter(options))):

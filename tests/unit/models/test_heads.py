@@ -19,11 +19,15 @@ def states_of(batch) -> torch.Tensor:
     return torch.stack([tokens, tokens**2], 1).double()
 
 
-@pytest.mark.parametrize("batch", [make_forest(ROWS), make_forest(ROWS, share=False), make_padded(ROWS, 1000)], ids=["forest", "packed", "padded"])
+@pytest.mark.parametrize(
+    "batch", [make_forest(ROWS), make_forest(ROWS, share=False), make_padded(ROWS, 1000)], ids=["forest", "packed", "padded"]
+)
 def test_pooling_by_hand(batch) -> None:
     states = states_of(batch)
     assert pool(states, batch, "last").tolist() == [[3, 9], [2, 4], [6, 36], [9, 81]]
-    torch.testing.assert_close(pool(states, batch, "mean"), torch.tensor([[2, 14 / 3], [1.5, 2.5], [4, 78 / 4], [9, 81]], dtype=torch.float64))
+    torch.testing.assert_close(
+        pool(states, batch, "mean"), torch.tensor([[2, 14 / 3], [1.5, 2.5], [4, 78 / 4], [9, 81]], dtype=torch.float64)
+    )
 
 
 def test_an_untrained_head_prefers_no_class() -> None:

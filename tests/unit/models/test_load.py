@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.small import CONTEXT, decoder_of, tokenizer_of
 from transformers import MambaConfig
 
 from luthier.core.errors import LuthierError
 from luthier.models.load import base_hash, context_of, load, load_config, load_tokenizer, locate
-from tests.small import CONTEXT, decoder_of, tokenizer_of
 
 
 def saved(folder: Path, kind: str = "llama", **options: object) -> str:
@@ -25,7 +25,9 @@ def test_a_saved_model_is_loaded_with_its_weights_template_and_context(tmp_path:
     source = saved(tmp_path)
     base = load(source)
     own = decoder_of("llama", torch.float32, vocab_size=base.tokenizer.n_vocabulary)
-    assert {name: p.sum().item() for name, p in base.network.decoder.named_parameters()} == {name: p.sum().item() for name, p in own.named_parameters()}
+    assert {name: p.sum().item() for name, p in base.network.decoder.named_parameters()} == {
+        name: p.sum().item() for name, p in own.named_parameters()
+    }
     assert base.context == CONTEXT and base.folder == tmp_path
     assert base.n_parameters == sum(p.numel() for p in own.parameters())
     assert base.tokenizer.template_text == tokenizer_of("chatml").template_text
@@ -115,7 +117,9 @@ def test_pickled_weights_are_never_read(tmp_path: Path) -> None:
 
 def test_a_models_own_code_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}}))
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModelForCausalLM": "mine.Model"}})
+    )
     (tmp_path / "mine.py").write_text(f"open({str(mark)!r}, 'w')\nclass Config: pass\nclass Model: pass\n")
     with pytest.raises(LuthierError):
         load_config(str(tmp_path))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from tests.small import N_VOCABULARY, network_of, random_row
 
 from luthier.models import outputs
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
-from tests.small import N_VOCABULARY, network_of, random_row
 
 
 def batch_of(layout):
@@ -31,7 +31,7 @@ def test_log_probabilities_are_those_of_the_family(kind: str, layout) -> None:
     network = network_of(kind)
     batch = batch_of(layout)
     found = network(batch).token_logps(batch)
-    rows = [path for path in batch.path_P.split(torch.bincount(batch.path_row_P).tolist())]
+    rows = batch.path_P.split(torch.bincount(batch.path_row_P).tolist())
     tokens = batch.tokens_N if layout == "forest" else batch.tokens_BT.reshape(-1)
     wanted = []
     for s in range(batch.n_supervised):

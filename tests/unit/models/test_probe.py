@@ -7,6 +7,7 @@ import copy
 import pytest
 import torch
 import transformers
+from tests.small import _SAME, FAMILIES, decoder_of
 
 from luthier.core.errors import LuthierError
 from luthier.models.load import prepare
@@ -14,7 +15,6 @@ from luthier.models.network import Network
 from luthier.models.probe import probe
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
-from tests.small import _SAME, FAMILIES, decoder_of
 
 OTHERS = {
     "mamba": ("MambaForCausalLM", "MambaConfig", {"vocab_size": 61, "hidden_size": 16, "num_hidden_layers": 2, "state_size": 4}),
@@ -23,14 +23,16 @@ OTHERS = {
         {**_SAME, "num_hidden_layers": 3, "lru_width": 16, "attention_window_size": 8, "head_dim": 4},
     ),
     "lfm2": ("Lfm2ForCausalLM", "Lfm2Config", {**_SAME, "full_attn_idxs": [1]}),
-    "gpt_oss": ("GptOssForCausalLM", "GptOssConfig", {**_SAME, "head_dim": 4, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 8}),
+    "gpt_oss": ("GptOssForCausalLM", "GptOssConfig", {**_SAME, "head_dim": 4, "num_local_experts": 4, "num_experts_per_tok": 2,
+                                                    "sliding_window": 8}),
     "bloom": ("BloomForCausalLM", "BloomConfig", {"vocab_size": 61, "hidden_size": 16, "n_layer": 2, "n_head": 4}),
     "gpt_neo": (
         "GPTNeoForCausalLM", "GPTNeoConfig",
         {"vocab_size": 61, "hidden_size": 16, "num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]],
          "max_position_embeddings": 128, "window_size": 64},
     ),
-    "gpt_j": ("GPTJForCausalLM", "GPTJConfig", {"vocab_size": 61, "n_embd": 16, "n_layer": 2, "n_head": 4, "rotary_dim": 4, "n_positions": 128}),
+    "gpt_j": ("GPTJForCausalLM", "GPTJConfig", {"vocab_size": 61, "n_embd": 16, "n_layer": 2, "n_head": 4, "rotary_dim": 4,
+                                               "n_positions": 128}),
     "qwen3_next": (
         "Qwen3NextForCausalLM", "Qwen3NextConfig",
         {**_SAME, "head_dim": 4, "num_experts": 4, "num_experts_per_tok": 2, "linear_num_value_heads": 2, "linear_num_key_heads": 2,
@@ -121,7 +123,14 @@ def test_probing_leaves_the_network_as_it_was() -> None:
 def test_chunked_attention_is_found_out_however_long_its_chunks() -> None:
     for size in (8, 64):
         config = transformers.Llama4TextConfig(
-            **{**_SAME, "head_dim": 4, "num_local_experts": 2, "attention_chunk_size": size, "intermediate_size_mlp": 24, "no_rope_layers": [1, 0]}
+            **{
+                **_SAME,
+                "head_dim": 4,
+                "num_local_experts": 2,
+                "attention_chunk_size": size,
+                "intermediate_size_mlp": 24,
+                "no_rope_layers": [1, 0],
+            }
         )
         torch.manual_seed(0)
         decoder = transformers.Llama4ForCausalLM(config).eval()

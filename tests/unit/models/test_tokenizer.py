@@ -7,10 +7,10 @@ import copy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.small import SPECIAL, tokenizer_of
 
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.tokenizer import PLAIN_TEMPLATE
-from tests.small import SPECIAL, tokenizer_of
 
 TOKENIZER = tokenizer_of("chatml")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tests.small import network_of, tokenizer_of
 
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Labelled, Pair
@@ -12,7 +13,6 @@ from luthier.objectives import Classify
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer
 from luthier.text.rows import make_row
-from tests.small import network_of, tokenizer_of
 
 RENDERER = Renderer(tokenizer_of("chatml"))
 LABELS = ("good", "bad", "neither")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.small import network_of, tokenizer_of
 
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat, Labelled, Pair, Text
@@ -16,7 +18,6 @@ from luthier.objectives import Imitate
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer
 from luthier.text.rows import Row, make_row
-from tests.small import network_of, tokenizer_of
 
 RENDERER = Renderer(tokenizer_of("chatml"))
 
@@ -67,7 +68,7 @@ def test_plain_text_is_trained_once_in_full_but_for_its_first_token(text: str, w
     assert learnt == document[1:]
     assert all(row.n_tokens <= (window or len(document)) and row.id == "t" for row in rows)
     assert all(set(row.weights[1:].tolist()) == {1.0} for row in rows)
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in itertools.pairwise(rows):
         assert row.n_tokens == window and row.tokens[-1] == following.tokens[0]
 
 

@@ -63,9 +63,11 @@ def test_cutting_twice_gives_the_same_cuts_and_batches_hold_them() -> None:
     rows = [make_row(draw.integers(0, 5, int(n)).tolist(), id=str(n)) for n in draw.permutation(20) + 1]
     plan = CutPlan("forest", 50, 0)
     cuts = plan.cut(rows)
-    assert [batch.ids for batch in plan.batches(rows)] == [tuple(row.id for row in cut) for cut in cuts] == [
-        tuple(row.id for row in cut) for cut in plan.cut(list(rows))
-    ]
+    assert (
+        [batch.ids for batch in plan.batches(rows)]
+        == [tuple(row.id for row in cut) for cut in cuts]
+        == [tuple(row.id for row in cut) for cut in plan.cut(list(rows))]
+    )
     assert len(cuts) > 1
 
 

@@ -19,7 +19,10 @@ NEITHER = ReplyFormat(has_reasoning=False, has_tool_calls=False)
         ("<think>\n\n</think>\n\nyes", Message("assistant", "yes")),
         ("yes <think>hm</think>", Message("assistant", "yes <think>hm</think>")),
         ("<think>never ends", Message("assistant", "<think>never ends")),
-        ('<tool_call>\n{"name": "f", "arguments": {"x": {"y": 1}}}\n</tool_call>', Message("assistant", "", tool_calls=(ToolCall("call_0", "f", '{"x": {"y": 1}}'),))),
+        (
+            '<tool_call>\n{"name": "f", "arguments": {"x": {"y": 1}}}\n</tool_call>',
+            Message("assistant", "", tool_calls=(ToolCall("call_0", "f", '{"x": {"y": 1}}'),)),
+        ),
         ('a <tool_call>{"name": "f"}</tool_call>', Message("assistant", "a", tool_calls=(ToolCall("call_0", "f", "{}"),))),
         ('<tool_call>{"name": "f", "arguments": "{}"}</tool_call>', Message("assistant", "", tool_calls=(ToolCall("call_0", "f", "{}"),))),
         ("<tool_call>{broken}</tool_call>", Message("assistant", "<tool_call>{broken}</tool_call>")),

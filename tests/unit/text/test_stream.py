@@ -34,7 +34,10 @@ def test_each_epoch_holds_every_unit_once(n: int, batch_units: int, epochs: int,
 @given(st.integers(1, 12), st.integers(1, 7), st.floats(0.05, 3), st.integers(0, 5))
 def test_only_the_last_step_is_smaller(n: int, batch_units: int, epochs: float, seed: int) -> None:
     stream = EpochStream(units_of(n), batch_units, epochs, seed)
-    sizes = [len({row.id.split(".")[0] + f"/{i}" for i, row in enumerate(stream.rows(step)) if row.id.endswith(".0")}) for step in range(stream.n_steps)]
+    sizes = [
+        len({row.id.split(".")[0] + f"/{i}" for i, row in enumerate(stream.rows(step)) if row.id.endswith(".0")})
+        for step in range(stream.n_steps)
+    ]
     assert sizes[:-1] == [batch_units] * (stream.n_steps - 1)
     assert 1 <= sizes[-1] <= batch_units
     assert sum(sizes) == max(1, round(epochs * n))

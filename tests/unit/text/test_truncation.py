@@ -16,7 +16,9 @@ def supervised_rows(draw: st.DrawFn) -> Row:
     reply = [1.0, *draw(st.lists(st.sampled_from([0.0, 0.5, 1.0]), max_size=6))]
     n = n_context + len(reply)
     score = np.arange(n, dtype=np.float32)
-    return make_row(list(range(100, 100 + n)), [0.0] * n_context + reply, id="r", group="g", target=3, channels={"score": score, "whole": 2.5})
+    return make_row(
+        list(range(100, 100 + n)), [0.0] * n_context + reply, id="r", group="g", target=3, channels={"score": score, "whole": 2.5}
+    )
 
 
 @given(supervised_rows(), st.integers(1, 24))
