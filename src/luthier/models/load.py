@@ -75,8 +75,8 @@ def locate(source: str) -> Path | None:
 
 
 def load_tokenizer(source: str) -> LoadedTokenizer:
-    """A model's tokenizer alone, without its weights."""
-    folder = locate(source)
+    """A model's tokenizer alone, without its weights; a folder that holds nothing else will do."""
+    folder = Path(source) if (Path(source) / "tokenizer_config.json").is_file() else locate(source)
     with _quiet(source, "tokenizer"):
         inner = AutoTokenizer.from_pretrained(str(folder or source), trust_remote_code=False)
     if inner.eos_token_id is None:
