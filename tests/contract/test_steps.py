@@ -22,9 +22,30 @@ STEPS = get_args(AnyStep)
 ROW_STEPS = get_args(AnyRowStep)
 
 DIRT = [
-    "", " ", "plain", "  lead and tail \t", "cafÃ©", "line\r\nline\rline", "zero\u200bwidth", "\ufeffmark", "e\u0301", "a\u00a0b", "1 <br> 2", "<p>x</p>",
-    "&amp;amp;", "&lt;b&gt;", "a < b > c", "    def f():\n        return 1", "x\n\n\n\n\n\ny", "\ud800", "```\n a  b \n```", "| a  | b |", "“q”", "👩\u200d👩", "\u3000全角",
-]  # fmt: skip
+    "",
+    " ",
+    "plain",
+    "  lead and tail \t",
+    "cafÃ©",
+    "line\r\nline\rline",
+    "zero\u200bwidth",
+    "\ufeffmark",
+    "e\u0301",
+    "a\u00a0b",
+    "1 <br> 2",
+    "<p>x</p>",
+    "&amp;amp;",
+    "&lt;b&gt;",
+    "a < b > c",
+    "    def f():\n        return 1",
+    "x\n\n\n\n\n\ny",
+    "\ud800",
+    "```\n a  b \n```",
+    "| a  | b |",
+    "“q”",
+    "👩\u200d👩",
+    "\u3000全角",
+]
 texts = st.one_of(st.sampled_from(DIRT), st.lists(st.sampled_from(DIRT), max_size=4).map(" ".join), st.text(max_size=60))
 
 
@@ -40,7 +61,11 @@ def examples(draw: st.DrawFn, name: str = "r") -> AnyExample:
             return Pair(name, text, draw(texts))
         case _:
             parts = (TextPart(draw(texts)), OtherPart("image_url", {"image_url": {"url": "x"}}))
-            turns = [Message("system", draw(texts)), Message("user", parts), Message("assistant", text, tool_calls=(ToolCall("1", "f", "{}"),))]
+            turns = [
+                Message("system", draw(texts)),
+                Message("user", parts),
+                Message("assistant", text, tool_calls=(ToolCall("1", "f", "{}"),)),
+            ]
             return Chat(name, tuple(turns[: draw(st.integers(0, 3))]))
 
 

@@ -89,7 +89,12 @@ def test_rows_that_are_added_never_move_old_ones_and_never_leak(rows: list[AnyEx
 
 
 def words(i: int) -> str:
-    return " ".join(random.Random(i).choices("violin cello bow rosin peg bridge varnish tailpiece chinrest spruce maple gut scroll".split(), k=12))
+    return " ".join(
+        random.Random(i).choices(
+            ["violin", "cello", "bow", "rosin", "peg", "bridge", "varnish", "tailpiece", "chinrest", "spruce", "maple", "gut", "scroll"],
+            k=12,
+        )
+    )
 
 
 def labelled(n_of: dict[str, int]) -> list[AnyExample]:

@@ -81,6 +81,9 @@ def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str)
             )
     if split.test > 0 and not any(side == "test" for _, side in rows):
         why = "there are too few" if len(rows) * split.test < 1 else "they hang together by group or by nearly equal text"
+        n_alike = sum(row.step == "near_duplicates" for row in dropped)
+        if n_alike > len(rows):
+            why += f", for {n_alike} were dropped as nearly equal to others, as rows are that share a long instruction"
         problem = f"none of the {len(rows)} rows can be set aside as test rows: {why}"
         complaints.add(where, problem, "add rows, or group them by a finer column")
     complaints.raise_if_any()

@@ -13,7 +13,32 @@ from hypothesis import strategies as st
 from luthier.data import neighbours
 from luthier.data.neighbours import band_keys, band_shape, grams, similar_pairs, similarity
 
-WORDS = "tune the string of a violin before you play it in the hall tonight or the bow will slip and the wood will crack".split()
+WORDS = [
+    "tune",
+    "the",
+    "string",
+    "of",
+    "a",
+    "violin",
+    "before",
+    "you",
+    "play",
+    "it",
+    "in",
+    "the",
+    "hall",
+    "tonight",
+    "or",
+    "the",
+    "bow",
+    "will",
+    "slip",
+    "and",
+    "the",
+    "wood",
+    "will",
+    "crack",
+]
 
 
 def by_force(texts: list[str], threshold: float) -> set[tuple[int, int]]:

@@ -24,7 +24,9 @@ def mangled(text: str, times: int, wrong: str = "sloppy-windows-1252") -> str:
 
 
 @pytest.mark.parametrize("times", [1, 2, 3])
-@pytest.mark.parametrize("text", ["The café's luthière is away", "Größe der Schnecke: schön", "it’s out of tune — “wolf” note", "naïve façade, 20 € deposit"])
+@pytest.mark.parametrize(
+    "text", ["The café's luthière is away", "Größe der Schnecke: schön", "it’s out of tune — “wolf” note", "naïve façade, 20 € deposit"]
+)
 def test_nested_mojibake_is_repaired(text: str, times: int) -> None:
     assert after(RepairEncoding(), mangled(text, times)) == text
 
@@ -36,11 +38,22 @@ def test_mojibake_of_latin_1_is_repaired() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "plain words, 'straight' and “curly” quotes", "Größe, café, naïve, señor, 20 €", "小提琴的弦断了。", "скрипка расстроена", "الكمان غير مضبوط",
-        "ﬁne ligatures and ＦＵＬＬ width", "a\r\nb\rc", "&amp; &lt;b&gt;", "👩‍🔧🎻 emoji", "e\u0301 decomposed", "x² ½ № ℃", "A IRMÃ ANA COMEU A MAÇÃ",
-        "São João, coração", "\x1b[1mbold\x1b[0m",
+        "plain words, 'straight' and “curly” quotes",
+        "Größe, café, naïve, señor, 20 €",
+        "小提琴的弦断了。",
+        "скрипка расстроена",
+        "الكمان غير مضبوط",
+        "ﬁne ligatures and ＦＵＬＬ width",
+        "a\r\nb\rc",
+        "&amp; &lt;b&gt;",
+        "👩‍🔧🎻 emoji",
+        "e\u0301 decomposed",
+        "x² ½ № ℃",
+        "A IRMÃ ANA COMEU A MAÇÃ",
+        "São João, coração",
+        "\x1b[1mbold\x1b[0m",
     ],
-)  # fmt: skip
+)
 def test_clean_text_keeps_every_character_when_encodings_are_repaired(text: str) -> None:
     assert RepairEncoding().apply(Text("r", text)) == Kept()
 
@@ -71,11 +84,25 @@ def test_leftover_html_becomes_the_text_it_shows(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "a < b and c > d", "I <3 my cello", "List<int> x; Map<String, List<a>> y", "mail <me@x.example> today", "if (a<b && c>d) { }", "AT&T, R&D, a&b; &copy",
-        "what is a <table> anyway", "template <class T> struct <b>", "x<y>z", "<name> <date>", "&unknown; &#99999999; &#1;", "<-- see above", "a <= b <=> c",
-        "```html\n<p>kept</p>\n```", "the tag `<br>` breaks a line", "How do I close a <p>tag</p> in HTML?", "std::vector<u> v; // <3",
+        "a < b and c > d",
+        "I <3 my cello",
+        "List<int> x; Map<String, List<a>> y",
+        "mail <me@x.example> today",
+        "if (a<b && c>d) { }",
+        "AT&T, R&D, a&b; &copy",
+        "what is a <table> anyway",
+        "template <class T> struct <b>",
+        "x<y>z",
+        "<name> <date>",
+        "&unknown; &#99999999; &#1;",
+        "<-- see above",
+        "a <= b <=> c",
+        "```html\n<p>kept</p>\n```",
+        "the tag `<br>` breaks a line",
+        "How do I close a <p>tag</p> in HTML?",
+        "std::vector<u> v; // <3",
     ],
-)  # fmt: skip
+)
 def test_what_only_looks_like_html_stays_to_the_letter(text: str) -> None:
     assert HtmlToText().apply(Text("r", text)) == Kept()
 
@@ -83,7 +110,8 @@ def test_what_only_looks_like_html_stays_to_the_letter(text: str) -> None:
 def test_a_whole_page_becomes_its_main_text() -> None:
     story = " ".join(f"Sentence {i} tells how the spruce of the belly was chosen and dried for years." for i in range(12))
     page = (
-        "<!DOCTYPE html><html><head><title>Shop</title><style>p {color: red}</style></head><body><nav><a href='/'>Home</a> <a href='/x'>About</a></nav>"
+        "<!DOCTYPE html><html><head><title>Shop</title><style>p {color: red}</style></head><body>"
+        "<nav><a href='/'>Home</a> <a href='/x'>About</a></nav>"
         f"<article><h1>The belly</h1><p>{story}</p></article><footer>Copyright</footer></body></html>"
     )
     shown = after(HtmlToText(), page)
@@ -132,10 +160,18 @@ def test_space_and_invisible_characters_are_tidied(text: str, tidy: str) -> None
 @pytest.mark.parametrize(
     "text",
     [
-        "def f(x):\n    if x:\n        return  1\n", "    whole block\n    indented", "- a\n  - b\n    - c", "| a   | b |\n|-----|---|", "name      ====   ==\n===   ====",
-        "```\nx  =  1\n\ty\n```", "col\tcol\tcol", "👩\u200d🔧 and 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", "می\u200cخواهم", "a\n\n\nb",
+        "def f(x):\n    if x:\n        return  1\n",
+        "    whole block\n    indented",
+        "- a\n  - b\n    - c",
+        "| a   | b |\n|-----|---|",
+        "name      ====   ==\n===   ====",
+        "```\nx  =  1\n\ty\n```",
+        "col\tcol\tcol",
+        "👩\u200d🔧 and 🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        "می\u200cخواهم",
+        "a\n\n\nb",
     ],
-)  # fmt: skip
+)
 def test_shape_that_says_something_stays(text: str) -> None:
     expected = text.rstrip("\n") if not text.startswith("name") else "name ==== ==\n===   ===="
     assert after(Whitespace(), text) == expected
@@ -167,7 +203,12 @@ def decided(step: ExactDuplicates | NearDuplicates, *rows: AnyExample) -> dict[s
 
 
 def test_exact_duplicates_ignore_case_width_and_space_and_keep_the_first() -> None:
-    rows = [Labelled("1", "My  Bow is  LATE", "x"), Labelled("2", "other", "x"), Labelled("3", "my bow is late\n", "x"), Labelled("4", "ｍｙ bow is late", "x")]
+    rows = [
+        Labelled("1", "My  Bow is  LATE", "x"),
+        Labelled("2", "other", "x"),
+        Labelled("3", "my bow is late\n", "x"),
+        Labelled("4", "ｍｙ bow is late", "x"),
+    ]
     assert decided(ExactDuplicates(), *rows) == {"3": ("duplicate of another row", "1"), "4": ("duplicate of another row", "1")}
 
 
@@ -183,7 +224,9 @@ def test_one_text_with_several_labels_keeps_the_most_frequent_label() -> None:
 
 
 def test_one_prompt_with_two_completions_is_no_duplicate() -> None:
-    assert decided(ExactDuplicates(), Pair("1", "p", "c"), Pair("2", "p", "d"), Pair("3", "P", "C")) == {"3": ("duplicate of another row", "1")}
+    assert decided(ExactDuplicates(), Pair("1", "p", "c"), Pair("2", "p", "d"), Pair("3", "P", "C")) == {
+        "3": ("duplicate of another row", "1")
+    }
 
 
 LINE = "The A string of my violin goes flat within minutes of tuning it"
