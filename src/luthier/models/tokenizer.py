@@ -69,7 +69,9 @@ class LoadedTokenizer:
 
     def piece(self, token: int) -> str:
         """One token as a person may read it."""
-        return self.decode([token]) or str(self.inner.convert_ids_to_tokens(token))
+        name = str(self.inner.convert_ids_to_tokens(token))
+        # SentencePiece tokenizers write a space before a word as this mark, and drop it where a text begins.
+        return name.replace("\u2581", " ") if name.startswith("\u2581") else self.decode([token]) or name
 
     def apply_template(
         self,

@@ -41,6 +41,7 @@ class Rowed:
             "n_rows": len(rows),
             "n_tokens": sum(row.n_tokens for row in rows),
             "n_supervised": sum(row.n_supervised for row in rows),
+            "n_labelled": sum(row.target is not None for row in rows),
             "longest_tokens": max((row.n_tokens for row in rows), default=0),
             "n_too_long": self.n_too_long,
             "n_cut": self.n_cut,

@@ -41,7 +41,7 @@ class Job:
 
     @property
     def runs_folder(self) -> Path:
-        """The folder of runs."""
+        """Where this run stands beside others, and the ledger of looks."""
         return self.run.folder.parent
 
 

@@ -62,8 +62,9 @@ class Shown:
         lines = []
         for row in self.rows:
             lines += [f"── {row.source or row.id}" + (f"   label: {row.label}" if row.label is not None else ""), _painted(row, color), ""]
-        trained = "green" if color else "in ⟦ ⟧"
-        lines.append(f"{tokens_text(self.counts)} ({trained}); the longest row has {self.counts['longest_tokens']:,}")
+        trained = " (green)" if color else " (in ⟦ ⟧)"
+        how = trained if self.counts["n_supervised"] else ""
+        lines.append(f"{tokens_text(self.counts)}{how}; the longest row has {self.counts['longest_tokens']:,}")
         lines += too_long_lines(self.counts)
         if self.dropped:
             lines += ["", "Dropped, for example:"]

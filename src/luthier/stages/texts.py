@@ -55,7 +55,10 @@ def dropped_lines(dropped: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 def tokens_text(counts: Mapping[str, int]) -> str:
     """How many rows and tokens there are, and how many of them are trained."""
-    return f"{counts['n_rows']:,} training rows, {counts['n_tokens']:,} tokens, {counts['n_supervised']:,} of them trained"
+    rows = f"{counts['n_rows']:,} training rows, {counts['n_tokens']:,} tokens"
+    if counts["n_labelled"]:
+        return f"{rows}; what is trained is each row's label"
+    return f"{rows}, {counts['n_supervised']:,} of them trained"
 
 
 def too_long_lines(counts: Mapping[str, int]) -> list[str]:
