@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-import click
+import typer
 
 from luthier.core.errors import LuthierError
 from luthier.core.interrupts import EXIT_CODE, Interrupted
@@ -26,19 +26,18 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; gives the exit code."""
     from luthier.cli.commands import app
 
+    if not arguments:
+        run(["--help"])
+        return 2
     as_json = "--json" in arguments
     try:
         code = app(args=list(arguments), standalone_mode=False, prog_name="luthier")
     except LuthierError as error:
         return _refuse(error, as_json)
-    except click.exceptions.Exit as error:
-        return error.exit_code
-    except click.exceptions.Abort:
+    except typer.Abort:
         return EXIT_CODE
-    except click.ClickException as error:
-        return _refuse(
-            LuthierError("command line", error.format_message(), "see `luthier --help`, or `--help` behind the command"), as_json
-        )
+    except typer.TyperException as error:
+        return _refuse(_misused(error), as_json)
     except Interrupted as stopped:
         print(stopped, file=sys.stderr)  # noqa: T201 - the last words before leaving
         return EXIT_CODE
@@ -53,6 +52,14 @@ def run(arguments: Sequence[str]) -> int:
         print("\nThis is a bug in Luthier, not in your input. Please report it with the lines above.", file=sys.stderr)  # noqa: T201
         return 1
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: typer.TyperException) -> LuthierError:
+    """What the parser of the command line found, with the command as its place."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "luthier"
+    said = error.format_message() if hasattr(error, "format_message") else str(error)
+    return LuthierError(command, said[:1].lower() + said[1:], f"see `{command} --help`")
 
 
 def _refuse(error: LuthierError, as_json: bool) -> int:

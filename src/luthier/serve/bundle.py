@@ -8,12 +8,14 @@ tokenizer.json …                  the tokenizer and its chat template, as they
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, write_json
@@ -88,13 +90,25 @@ def engine_for(network: Network, tokenizer: LoadedTokenizer, layout: Literal["fo
 
 
 def save(card: Card, method: AnyMethod, network: Network, tokenizer: LoadedTokenizer, folder: Path) -> None:
-    """Write the tensors, the tokenizer and, last, `bundle.json`, whose presence says that the rest is there."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the tensors, the tokenizer and, last, `bundle.json`, whose presence says that the rest is there.
+
+    An earlier bundle in the folder goes first, so that nothing of another method or task stays behind.
+
+    Raises:
+        LuthierError: the disk is full.
+
+    """
     (folder / "bundle.json").unlink(missing_ok=True)
-    method.save(network, folder)
-    if network.head is not None:
-        save_head(network.head, folder / "head.safetensors")
-    tokenizer.inner.save_pretrained(folder)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True)
+        method.save(network, folder)
+        if network.head is not None:
+            save_head(network.head, folder / "head.safetensors")
+        tokenizer.inner.save_pretrained(folder)
+    except (OSError, SafetensorError) as error:
+        raise LuthierError(str(folder), f"it could not be written: {error}", "free space, then give the same command again") from error
     write_json(folder / "bundle.json", card.as_json())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 
 from luthier.core.files import write_json, write_text
@@ -18,6 +19,9 @@ _LOCKED = ("luthier", "torch", "transformers", "tokenizers", "safetensors", "num
 def finish(recipe: Recipe, run: Run, report: Mapping[str, Json]) -> None:
     """Put recipe, report, proofs, model card and locked requirements into the bundle."""
     folder = run.bundle
+    run.done("bundle").unlink(missing_ok=True)
+    # The goal in words may have changed since the tensors were made; nothing else on the card can have.
+    write_json(folder / "bundle.json", replace(read_card(folder), about=recipe.goal.about).as_json())
     write_text(folder / "recipe.toml", dump(recipe))
     write_json(folder / "report.json", report)
     write_json(folder / "proofs.json", {"proofs": report["proofs"], "not_applicable": report["not_applicable"]})

@@ -57,6 +57,7 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
     systems = [_tuned(recipe, tuned.card, speaker, sides), _base(recipe, tuned.card, sides), *_simple(recipe, sides)]
     looks = count_look(runs, gold_hash(gold), answers_hash(systems[0]), recipe.name)
     evaluation = evaluate(recipe.goal, gold, systems, replace(facts, looks=looks))
+    run.done("evaluate").unlink(missing_ok=True)
     write_evaluation(evaluation, run.evaluation)
     return evaluation
 

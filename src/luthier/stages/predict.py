@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Labelled
+from luthier.core.files import read_json
 from luthier.core.interrupts import interruptible
 from luthier.core.jsonvalue import Json
 from luthier.core.progress import progress
-from luthier.core.runs import find_run
+from luthier.core.runs import Run, find_run
 from luthier.data.questions import Waiting, read_questions
 from luthier.data.record import BadRow
 from luthier.objectives import Classify
@@ -23,6 +24,8 @@ from luthier.stages.tune import device
 
 CHUNK = 256
 """Rows that are answered, and saved, at once."""
+COLUMNS = ("answer", "score", "abstain")
+"""What each row gets; a column of the file that has one of these names is kept as `given_answer` and the like."""
 
 
 def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: Path) -> dict[str, Json]:
@@ -32,7 +35,8 @@ def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: P
         LuthierError: no such run, a file that cannot be read, rows that cannot be answered, or an `out` that exists.
 
     """
-    folder = find_run(runs, name).bundle
+    run = find_run(runs, name)
+    folder = run.bundle
     card = bundle.read_card(folder)
     if card.task == "pretrain":
         raise LuthierError(name, "a model of plain text has nothing to answer", "use a run whose task is classify, answer or chat")
@@ -40,7 +44,7 @@ def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: P
         raise LuthierError("--abstain-below", f"it has no effect on the task {card.task}, whose answers have no score", "leave it out")
     for _ in _readable(file, card):
         pass
-    answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below})
+    answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below, "tune": _trained(run)})
     tuned = bundle.open_bundle(folder, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
     rows = _readable(file, card)
@@ -50,9 +54,27 @@ def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: P
         while part := list(islice(rows, CHUNK)):
             interruption.check()
             said = _said([row.example for row in part], card, speaker, abstain_below)
-            answers.add([{**row.record, **one} for row, one in zip(part, said, strict=True)])
+            answers.add([{**_aside(row.record), **one} for row, one in zip(part, said, strict=True)])
             bar.advance(len(part))
     return {"out": str(out), "n_rows": answers.finish(), "n_abstained": answers.n_abstained}
+
+
+def _trained(run: Run) -> Json:
+    """What tells one training of a run from another: answers of two of them do not belong into one file."""
+    path = run.done("tune")
+    done = read_json(path) if path.is_file() else None
+    return done.get("fingerprint") if isinstance(done, Mapping) else None
+
+
+def _aside(record: Mapping[str, Json]) -> dict[str, Json]:
+    """The record, its own columns of our names put aside under others."""
+    kept: dict[str, Json] = {}
+    for name, value in record.items():
+        new = name
+        while new in COLUMNS or (new != name and new in record):
+            new = f"given_{new}"
+        kept[new] = value
+    return kept
 
 
 def _readable(file: Path, card: bundle.Card) -> Iterator[Waiting]:

@@ -11,6 +11,7 @@ from luthier.core.errors import Complaints
 from luthier.core.examples import AnyExample
 from luthier.core.files import write_json, write_jsonl
 from luthier.core.jsonvalue import Json
+from luthier.core.runs import Run
 from luthier.data import prepared
 from luthier.data.certificate import Certificate, certify
 from luthier.data.pipeline import Prepare, clean, refuse
@@ -75,6 +76,8 @@ def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, fol
     cleaned = refuse(cleaned, "split", TWO_SIDES, {row: f"related to rows in {' and in '.join(on)}" for row, on in sides.refused.items()})
     check([(row.example, sides.of[row.example.id]) for row in cleaned.kept], cleaned.dropped, data.split, _where(data))
     settings: dict[str, Json] = {**dataclasses.asdict(data.split), "seed": seed, "group": data.group}
+    # From here on the files change, and what an earlier run made of them is no longer there.
+    Run(folder).done("prepare").unlink(missing_ok=True)
     dropped = [*map(prepared.bad_record, bad), *map(prepared.dropped_record, cleaned.dropped)]
     write_jsonl(home / prepared.KEPT, (prepared.kept_record(row, sides.of[row.example.id]) for row in cleaned.kept))
     write_jsonl(home / prepared.DROPPED, dropped)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from luthier.core import runs
+from luthier.core.errors import LuthierError
 from luthier.core.files import file_hash, read_json, write_json, write_text
 from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
@@ -22,7 +23,7 @@ from luthier.stages.evaluate import Sides, evaluate_run, proofs_so_far
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
 from luthier.stages.sources import source_hashes, verify
-from luthier.stages.tune import Rows, tune
+from luthier.stages.tune import Rows, refuse_base, tune
 
 FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 1, "evaluate": 1, "bundle": 1}
 """A stage's number is raised whenever its output would change."""
@@ -45,12 +46,29 @@ class Job:
         return self.run.folder.parent
 
 
-@contextmanager
+@contextlib.contextmanager
 def opened(recipe: Recipe, runs_folder: Path, say: Say) -> Iterator[Job]:
-    """The run of a recipe, locked for this process; signals ask it to stop between two steps."""
-    with runs.lock(Run(runs_folder / recipe.name)) as run, interruptible() as interruption:
-        write_text(run.recipe, dump(recipe))
-        yield Job(recipe, run, say, interruption)
+    """The run of a recipe, locked for this process; signals ask it to stop between two steps.
+
+    Input that is refused before anything was made of it leaves no folder behind.
+    """
+    folder = runs_folder / recipe.name
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    with runs.lock(Run(folder)) as run, interruptible() as interruption:
+        try:
+            yield Job(recipe, run, say, interruption)
+        except LuthierError:
+            _remove_empty(run, absent)
+            raise
+
+
+def _remove_empty(run: Run, made: Sequence[Path]) -> None:
+    """Remove a run that holds nothing but its lock, and the folders that were made for it, the innermost first."""
+    if run.folder in made and [one.name for one in run.folder.iterdir()] == [run.lock_file.name]:
+        run.lock_file.unlink()
+        with contextlib.suppress(OSError):
+            for one in made:
+                one.rmdir()
 
 
 def run_prepare(job: Job) -> dict[str, Json]:
@@ -68,13 +86,16 @@ def run_prepare(job: Job) -> dict[str, Json]:
     def work() -> dict[str, Json]:
         return prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder).as_dict()
 
-    return _stage(job, "prepare", fingerprint, work)
+    found = _stage(job, "prepare", fingerprint, work)
+    write_text(job.run.recipe, dump(recipe))
+    return found
 
 
 def run_tune(job: Job) -> dict[str, Json]:
     """Prepared rows in, a bundle's tensors out; gives what training was like."""
-    prepared = run_prepare(job)
     recipe = job.recipe
+    refuse_base(recipe.model.base)
+    prepared = run_prepare(job)
     inputs: dict[str, Json] = {
         "kept": file_hash(job.run.kept),
         "base": base_hash(recipe.model.base),

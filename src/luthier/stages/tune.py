@@ -14,7 +14,7 @@ from luthier.core.interrupts import Interruption
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.models.heads import Pooling
-from luthier.models.load import Base, base_hash, load, load_config
+from luthier.models.load import Base, base_hash, load, load_config, load_tokenizer
 from luthier.models.probe import Probed, probe
 from luthier.objectives import AnyObjective, Classify, Imitate
 from luthier.serve import bundle
@@ -48,6 +48,12 @@ class Prepared:
 def device() -> torch.device:
     """Where to compute: the accelerator where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def refuse_base(source: str) -> None:
+    """Raise if a base model is not there or is no decoder, before anybody waits for the rows."""
+    load_config(source)
+    load_tokenizer(source)
 
 
 def objective_of(recipe: Recipe, train: Sequence[AnyExample], max_tokens: int) -> AnyObjective:
@@ -121,6 +127,9 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     ready = assemble(recipe, rows.train, rows.validation, held)
     base = ready.base
     cuts = cuts_for(recipe, ready)
+    # From here on the files change, the bundle's among them: what an earlier training made is no longer there.
+    for stage in ("tune", "bundle"):
+        run.done(stage).unlink(missing_ok=True)
     plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts, precision, where), where)
     network = base.network
     network.compute_dtype = plan.precision.dtype
