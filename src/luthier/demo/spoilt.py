@@ -98,8 +98,7 @@ def second_tries(text: str, lang: str, *key: int | str) -> list[str]:
         found += [re.sub(rf"\b{old}\b", new, text, count=1) for old, new in _SWAPS if re.search(rf"\b{old}\b", text)]
         if not _GREETED.match(text):
             found += [f"Hi, {text}", f"Hello again. {text}"]
-    found = [one for one in dict.fromkeys(found) if one.casefold().split() != text.casefold().split()]
-    return sorted(found, key=lambda one: seed_of(*key, one))
+    return sorted({one for one in found if one != text}, key=lambda one: seed_of(*key, one))
 
 
 def likeness(a: str, b: str) -> float:

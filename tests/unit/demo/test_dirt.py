@@ -22,7 +22,7 @@ from luthier.demo import COLUMNS, SHARES, clean_messages, dirty_rows, write_csv
 from luthier.demo.clean import Clean
 from luthier.demo.customers import customers_of
 from luthier.demo.dirt import CONFUSED
-from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, likeness, misread, quoted, typographic
+from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, likeness, misread, quoted, second_tries, typographic
 
 CLEAN = clean_messages()
 DIRTY = dirty_rows()
@@ -93,8 +93,9 @@ def test_phone_numbers_and_addresses_are_those_that_belong_to_nobody() -> None:
 def test_the_same_seed_gives_the_same_rows_and_another_seed_gives_others() -> None:
     assert dirty_rows() == DIRTY
     other = dirty_rows(1)
-    here, there = ({one.clean_id for one in some.values() if "html" in one.kinds} for some in (RECORD, other.record))
-    assert here != there
+    for kind in SHARES:
+        here, there = ({one.clean_id for one in some.values() if kind in one.kinds} for some in (RECORD, other.record))
+        assert here != there, kind
     assert {kind for dirt in other.record.values() for kind in dirt.kinds} == set(SHARES)
 
 
@@ -144,6 +145,15 @@ def test_near_duplicates_are_near_an_earlier_ticket_and_not_equal_to_it() -> Non
         here, there = normalised(dirt.plain), normalised(RECORD[dirt.of].plain)
         assert here != there and similarity(here, there) >= 0.8
         assert ROWS[ticket]["message"] == dirt.plain and ROWS[ticket]["intent"] == ROWS[dirt.of]["intent"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_copies_are_as_true_under_other_seeds(seed: int) -> None:
+    record = dirty_rows(seed).record
+    for dirt in record.values():
+        if dirt.of is not None:
+            assert not {"wrong_label", "cut_off", "empty"} & set(dirt.kinds)
+            assert similarity(normalised(dirt.plain), normalised(record[dirt.of].plain)) >= 0.8
 
 
 def test_some_copies_come_from_another_account() -> None:
@@ -234,6 +244,12 @@ def test_a_customer_writes_under_a_number_of_their_own() -> None:
         assert row["customer_id"] in (customer.id, customer.second_account())
 
 
+def test_a_customer_number_does_not_tell_the_language() -> None:
+    others = {int(CUSTOMERS[one.id].id[2:]) for one in CLEAN if one.lang != "en"}
+    english = {int(CUSTOMERS[one.id].id[2:]) for one in CLEAN if one.lang == "en"}
+    assert min(others) < sorted(english)[len(english) // 4] and max(english) > sorted(others)[len(others) * 3 // 4]
+
+
 # What is done to a text.
 
 
@@ -263,6 +279,15 @@ def test_a_quoted_reply_by_hand() -> None:
 def test_a_message_breaks_off_inside_a_word() -> None:
     assert broken_off("one two three four five six", 0.0) == "one two t"
     assert broken_off("one two three four five six", 0.99) == "one two three four f"
+
+
+def test_a_second_try_differs_by_an_ending_a_slip_a_word_or_a_greeting() -> None:
+    assert set(second_tries("Was kostet es?", "de", 0)) == {"Was kostet es", "Was kostet es??", "Was ksotet es?"}
+    tries = second_tries("Is it up", "en", 0)
+    assert set(tries) == {"Is it up!", "Is it up...", "Is it up Thanks.", "Is it up Thank you", "Hi, Is it up", "Hello again. Is it up"}
+    greeted = set(second_tries("Hi, my uke", "en", 0))
+    assert greeted == {"Hi, my uke!", "Hi, my uke...", "Hi, my uke Thanks.", "Hi, my uke Thank you", "Hi, our uke"}
+    assert tries == second_tries("Is it up", "en", 0) and any(tries != second_tries("Is it up", "en", seed) for seed in range(1, 5))
 
 
 def test_likeness_is_the_similarity_that_cleaning_uses() -> None:
