@@ -15,7 +15,7 @@ from luthier.core.draws import seed_of, unit
 from luthier.core.files import write_text
 from luthier.demo.clean import Clean, clean_messages
 from luthier.demo.customers import Customer, customers_of
-from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, likeness, misread, quoted, second_tries, typographic
+from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, misread, quoted, retold, second_tries, typographic
 
 Kind: TypeAlias = Literal[
     "html", "mojibake", "quoted_reply", "signature", "exact_duplicate", "near_duplicate", "empty", "cut_off", "wrong_label"
@@ -41,7 +41,6 @@ CONFUSED: Mapping[str, tuple[str, ...]] = {
     "warranty_claim": ("repair_quote", "return_refund"),
 }
 """What somebody in a hurry files a message under instead."""
-NEAR = 0.8
 _BLANKS = ("", " ", "\n", "   \n", "\t")
 _FIRST_DAY, _N_DAYS = date(2025, 7, 1), 360
 _FIRST_TICKET = 20001
@@ -216,11 +215,11 @@ def _nearly_again(first: _Ticket, seed: int) -> _Ticket | None:
     kinds: frozenset[Kind] = first.kinds.difference(["html", "mojibake"]).union(["near_duplicate"])
     later = first.received + timedelta(days=1 + seed_of(seed, "later", key) % 9)
     like = replace(first, key=key, of=first.key, received=later, account=_account(first, key, seed), kinds=kinds)
-    for core in second_tries(first.core, first.clean.lang, seed, "nearly", first.key):
-        plain = first.plain.replace(first.core, core, 1)
-        if min(likeness(core, first.core), likeness(plain, first.plain)) >= NEAR:
-            return replace(like, core=core, plain=plain, message=plain)
-    return None
+    core = retold(first.core, first.plain, second_tries(first.core, first.clean.lang, seed, "nearly", first.key))
+    if core is None:
+        return None
+    plain = first.plain.replace(first.core, core, 1)
+    return replace(like, core=core, plain=plain, message=plain)
 
 
 def _nothing(like: _Ticket, seed: int) -> _Ticket:

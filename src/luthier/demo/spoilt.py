@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 from luthier.core.draws import seed_of
 
 N_HTML_STYLES = 5
+NEAR = 0.8
 # What Windows-1252 leaves open, readers of the web take as the control characters of Latin-1; so do real exports.
 _CP1252 = [bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256)]
 _SENTENCE_END = re.compile(r"(?<=[.!?]) +")
@@ -99,6 +100,11 @@ def second_tries(text: str, lang: str, *key: int | str) -> list[str]:
         if not _GREETED.match(text):
             found += [f"Hi, {text}", f"Hello again. {text}"]
     return sorted({one for one in found if one != text}, key=lambda one: seed_of(*key, one))
+
+
+def retold(core: str, plain: str, tries: Iterable[str]) -> str | None:
+    """The first of the tries that is near the words `core`, and keeps the whole message `plain` near itself; None if none is."""
+    return next((one for one in tries if min(likeness(one, core), likeness(plain.replace(core, one, 1), plain)) >= NEAR), None)
 
 
 def likeness(a: str, b: str) -> float:

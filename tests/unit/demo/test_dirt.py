@@ -22,7 +22,7 @@ from luthier.demo import COLUMNS, SHARES, clean_messages, dirty_rows, write_csv
 from luthier.demo.clean import Clean
 from luthier.demo.customers import customers_of
 from luthier.demo.dirt import CONFUSED
-from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, likeness, misread, quoted, second_tries, typographic
+from luthier.demo.spoilt import N_HTML_STYLES, as_html, broken_off, likeness, misread, quoted, retold, second_tries, typographic
 
 CLEAN = clean_messages()
 DIRTY = dirty_rows()
@@ -288,6 +288,14 @@ def test_a_second_try_differs_by_an_ending_a_slip_a_word_or_a_greeting() -> None
     greeted = set(second_tries("Hi, my uke", "en", 0))
     assert greeted == {"Hi, my uke!", "Hi, my uke...", "Hi, my uke Thanks.", "Hi, my uke Thank you", "Hi, our uke"}
     assert tries == second_tries("Is it up", "en", 0) and any(tries != second_tries("Is it up", "en", seed) for seed in range(1, 5))
+
+
+def test_only_a_try_that_is_near_enough_is_taken() -> None:
+    # 10 letters have 6 five-grams; a letter more or less has one more or less: 6/7 and 5/6. Two more give 6/8.
+    assert retold("abcdefghij", "abcdefghij", ["abcdefghijkl", "abcdefghijk"]) == "abcdefghijk"
+    assert retold("abcdefghij", "abcdefghij", ["abcdefghijkl"]) is None
+    # With a word behind it, four grams across the gap change too.
+    assert retold("abcdefghij", "abcdefghij so", ["abcdefghijk"]) is None
 
 
 def test_likeness_is_the_similarity_that_cleaning_uses() -> None:
