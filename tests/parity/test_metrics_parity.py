@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sacrebleu
-from scipy.stats import bootstrap
+from scipy.special import ndtr, stdtrit
+from scipy.stats import binom, bootstrap
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 from tests.made_up_answers import golds, losses, noisy, system
 
 from luthier.evaluate.answers import Answer, Gold, labels_of
 from luthier.evaluate.compare import compare
-from luthier.evaluate.intervals import estimate, wilson_interval
+from luthier.evaluate.intervals import bca_interval, estimate, wilson_interval
 from luthier.evaluate.metrics import metric_named
-from luthier.evaluate.metrics.metric import row_values, value_of
+from luthier.evaluate.metrics.metric import Floats, row_values, value_of
 from luthier.evaluate.per_class import confusion, per_class
+from luthier.evaluate.resampling import Clusters
 
 ALPHABET = "abcdeé ,.?中文🎻\n\t"
 
@@ -103,3 +105,34 @@ def test_the_exact_test_of_two_accuracies_is_the_sign_test() -> None:
     found = compare(metric_named("accuracy"), gold, a, b)
     assert found.difference == pytest.approx(7 / 20)
     assert found.p == pytest.approx(20 / 512)
+
+
+def _variance(sums: Floats) -> Floats:
+    """Of (Σx, Σx², n): biased downwards, so that the bootstrap's bias correction has something to do."""
+    return sums[..., 1] / sums[..., 2] - (sums[..., 0] / sums[..., 2]) ** 2
+
+
+@pytest.mark.parametrize(("n", "seed"), [(10, 3), (12, 1), (60, 2)])
+def test_the_bootstrap_interval_is_scipys_bca_at_the_reach_that_few_rows_need(n: int, seed: int) -> None:
+    """BCa started from t · √(n / (n − 1)) instead of z, or the jackknife's t interval where that reaches further."""
+    rng = np.random.default_rng(seed)
+    x = rng.exponential(size=n)
+    t = stdtrit(n - 1, 0.975)
+    level = 2 * ndtr(t * np.sqrt(n / (n - 1))) - 1
+    clusters = Clusters(np.stack([x, x * x, np.ones(n)], axis=1), np.ones(n, dtype=np.int64))
+    for values, of_sample in ((_variance, np.var), (lambda sums: sums[..., 0] / sums[..., 2], np.mean)):
+        left_out = np.array([of_sample(np.delete(x, i)) for i in range(n)])
+        half = t * np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+        ends = bootstrap((x,), of_sample, method="BCa", n_resamples=20_000, confidence_level=level, rng=rng).confidence_interval
+        wanted = max(0.0, min(ends.low, of_sample(x) - half)), max(ends.high, of_sample(x) + half)
+        found = bca_interval(values, clusters, (0.0, np.inf), np.random.default_rng(seed))
+        assert found == pytest.approx(wanted, abs=0.06 * (wanted[1] - wanted[0]))
+
+
+def test_the_random_test_of_two_accuracies_is_near_mcnemars_mid_p() -> None:
+    """Sixty rows differ, 38 of them in favour of a: two-sided mid-p = 2 · P(X > 38) + P(X = 38), X binomial (60, ½)."""
+    gold = golds("a" * 200)
+    a, b = system("a", "a" * 178 + "b" * 22), system("b", "b" * 38 + "a" * 162)
+    found = compare(metric_named("accuracy"), gold, a, b)
+    assert found.difference == pytest.approx(16 / 200)
+    assert found.p == pytest.approx(2 * binom.sf(38, 60, 0.5) + binom.pmf(38, 60, 0.5), abs=0.005)
