@@ -302,3 +302,33 @@ def test_a_document_stands_between_the_end_tokens() -> None:
     renderer = Renderer(tokenizer_of("chatml"))
     assert renderer.document("The cat") == [*renderer.tokenizer.encode("The cat"), renderer.tokenizer.eos_id]
     assert renderer.document("") == [renderer.tokenizer.eos_id]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_what_a_person_types_is_never_a_special_token(template: str) -> None:
+    tokenizer = tokenizer_of(template)
+    renderer = Renderer(tokenizer)
+    spelled = "".join(sorted(tokenizer.special_texts))
+    for content in (spelled, f"a{spelled}b"):
+        plain, marked = (Chat("", (Message("user", text), Message("assistant", text))) for text in ("ab", content))
+        (wanted,), (found,) = renderer.render(plain), renderer.render(marked)
+        n_marks = [sum(token in tokenizer.special_ids for token in one.tokens) for one in (wanted, found)]
+        assert n_marks[0] == n_marks[1], "only the template writes special tokens"
+        assert content in tokenizer.decode(found.tokens), "and every character of the content is there"
+        assert renderer.parse(renderer.reply(marked)).text == content
+
+
+def test_a_text_to_classify_holds_no_special_token_and_a_corpus_may() -> None:
+    renderer = Renderer(tokenizer_of("chatml"))
+    spelled = sorted(renderer.tokenizer.special_texts)[0]
+    assert sum(token in renderer.tokenizer.special_ids for token in renderer.document(f"a {spelled} b")) == len(renderer.document(""))
+    with_marks = renderer.document(f"a {spelled} b", with_marks=True)
+    assert sum(token in renderer.tokenizer.special_ids for token in with_marks) == len(renderer.document("")) + 1
+
+
+def test_a_turn_that_opens_the_conversation_is_context() -> None:
+    renderer = Renderer(tokenizer_of("chatml"))
+    opening, asked, answered = Message("assistant", "Welcome"), Message("user", "a"), Message("assistant", "b")
+    assert renderer.render(Chat("", (opening, asked))) == ()
+    (row,) = renderer.render(Chat("", (opening, asked, answered)))
+    assert renderer.prompt(Chat("", (opening, asked))) == [token for token, weight in zip(row.tokens, row.weights, strict=True) if not weight]

@@ -125,7 +125,8 @@ def load(source: str, dtype: torch.dtype = torch.float32, device: str = "cpu", w
             decoder = AutoModelForCausalLM.from_pretrained(
                 str(folder or source), config=config, dtype=dtype, trust_remote_code=False, use_safetensors=True
             )
-    return Base(source, folder, Network(prepare(decoder).to(device)), tokenizer)
+    network = Network(prepare(decoder).to(device))
+    return Base(source, folder, network.eval(), tokenizer)
 
 
 def prepare(decoder: nn.Module) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from inspect import signature
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,9 +15,11 @@ from luthier.models.attention import SEAM
 from luthier.models.network import Network
 from luthier.text.batching import Batch
 from luthier.text.forest import make_forest
-from luthier.text.padded import make_padded
+from luthier.text.padded import Padded, make_padded
 from luthier.text.rows import Row, make_row
 
+_N_COMPARED = 12
+"""Tokens at the end of each row that are compared: they see all that stands before them."""
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4, torch.bfloat16: 0.08, torch.float16: 0.02}
 """The largest relative difference (of norms) that rounding alone explains, by the type of the weights.
 
@@ -36,17 +39,18 @@ class Probed:
 
 
 def probe(network: Network, seed: int = 0) -> Probed:
-    """Compare, on random rows that share beginnings longer than any window, the family's own logits with ours.
+    """Compare, on random rows that share beginnings longer than any window, the family's own computation with ours.
 
     First our padded rows against the family's own attention: where they differ, the family's attention is kept and rows
-    are padded. Then the forest against padded rows, in logits and in one gradient.
+    are padded. Then the forest against padded rows, in logits and in one gradient. Long rows are compared at their ends,
+    so that no tensor is rows × vocabulary long.
 
     Raises:
         LuthierError: even padded rows under the family's own attention give other logits than the model itself.
 
     """
     rows = _rows(network, seed)
-    padded, forest = (batch.to(network.device) for batch in (make_padded(rows, 0), make_forest(rows)))
+    padded, forest = make_padded(rows, 0).to(network.device), make_forest(rows).to(network.device)
     limit = TOLERANCE[next(network.decoder.parameters()).dtype]
     own = _own_logits(network, padded)
     try:
@@ -83,23 +87,32 @@ def _rows(network: Network, seed: int) -> list[Row]:
 
     stem, branch = tokens(trunk), tokens(6)
     lists = [stem + branch + tokens(5), stem + branch + tokens(3), stem + tokens(7), stem, tokens(9)]
-    return [make_row(one, [0.0] + [1.0] * (len(one) - 1)) for one in lists]
+    return [make_row(one, [0.0] * (len(one) - n) + [1.0] * n) for one in lists for n in (min(_N_COMPARED, len(one) - 1),)]
 
 
 def _logits(network: Network, batch: Batch) -> Tensor:
-    """Logits (P, V) of every token of every row, in the order of the rows."""
-    return network.logits(network(batch).states_MD[batch.path_P]).double()
+    """Logits (S, V) of the rows' last tokens, in the order of the rows."""
+    return network.logits(network(batch).states_MD[batch.source_S]).double()
 
 
-def _own_logits(network: Network, batch: Any) -> Tensor:
-    """The same from the model as its family wrote it."""
+def _own_logits(network: Network, batch: Padded) -> Tensor:
+    """The same from the model as its family wrote it, a row at a time."""
     network.decoder.set_attn_implementation(_own_attention(network))
     try:
         with torch.no_grad():
-            logits: Tensor = network.decoder(input_ids=batch.tokens_BT, use_cache=False).logits
+            found = [_own_row(network, batch, b) for b in range(batch.n_rows)]
     finally:
         network.decoder.set_attn_implementation(SEAM)
-    return logits.reshape(-1, logits.shape[-1])[batch.path_P].double()
+    return torch.cat(found).double()
+
+
+def _own_row(network: Network, batch: Padded, b: int) -> Tensor:
+    width = batch.tokens_BT.shape[1]
+    wanted = batch.source_S[batch.row_S == b] - b * width
+    tokens = batch.tokens_BT[b : b + 1, : int(batch.length_B[b])]
+    kept = {"logits_to_keep": wanted} if "logits_to_keep" in signature(network.decoder.forward).parameters else {}
+    logits: Tensor = network.decoder(input_ids=tokens, use_cache=False, **kept).logits[0]
+    return logits if kept else logits[wanted]
 
 
 def _own_attention(network: Network) -> str:
@@ -120,7 +133,7 @@ def _logits_and_gradient(network: Network, batch: Batch) -> tuple[Tensor, Tensor
     watched.requires_grad_(True)
     try:
         outputs = network(batch)
-        logits = network.logits(outputs.states_MD[batch.path_P]).double()
+        logits = network.logits(outputs.states_MD[batch.source_S]).double()
         (gradient,) = torch.autograd.grad(outputs.token_logps(batch).sum(), watched)
     finally:
         watched.requires_grad_(before)

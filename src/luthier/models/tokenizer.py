@@ -44,6 +44,12 @@ class LoadedTokenizer:
         return frozenset(added | set(self.inner.all_special_ids))
 
     @cached_property
+    def special_texts(self) -> frozenset[str]:
+        """How those tokens are spelled."""
+        added = {token.content for token in self.inner.added_tokens_decoder.values() if token.special}
+        return frozenset(added | set(self.inner.all_special_tokens))
+
+    @cached_property
     def n_vocabulary(self) -> int:
         """The number of token ids."""
         return len(self.inner)

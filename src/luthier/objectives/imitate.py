@@ -54,7 +54,7 @@ class Imitate:
         return LossSum({"loss_nats": -(logps * batch.weight_S.to(logps.dtype)).sum()})
 
     def _windows(self, example: Text, renderer: Renderer) -> tuple[Row, ...]:
-        tokens = renderer.document(example.text)
+        tokens = renderer.document(example.text, with_marks=True)
         size = self.window or len(tokens)
         # Each window but the first begins with the token that ended the one before, so that every token is predicted once.
         starts = range(0, max(1, len(tokens) - 1), max(1, size - 1))

@@ -11,8 +11,9 @@ turns (it strips their reasoning, say), the conversation gives one row for each 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from luthier.core.errors import LuthierError
@@ -23,6 +24,8 @@ from luthier.text.replies import ReplyFormat
 from luthier.text.tokenizer import Tokenizer
 
 _PROBE = "PROBE"
+_BREAK = "\ufdd0"
+"""Stands inside what merely spells a special token; Unicode keeps this code point for use inside programs."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,12 @@ class Renderer:
         """How the template writes reasoning and tool calls inside a reply."""
         return ReplyFormat.of(self.tokenizer.template_text)
 
+    @cached_property
+    def _spelled(self) -> re.Pattern[str]:
+        """Every text that spells a special token."""
+        names = sorted((name for name in self.tokenizer.special_texts if len(name) > 1), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, names)) or r"(?!)")
+
     def prompt(self, chat: Chat) -> list[int]:
         """The tokens that stand before the next reply; of two equal conversations, always the same."""
         self._refuse_what_cannot_be_rendered(chat)
@@ -92,7 +101,8 @@ class Renderer:
     def render(self, chat: Chat) -> tuple[Rendered, ...]:
         """The conversation's trained rows: one, or one for each trained turn where the template rewrites earlier turns."""
         self._refuse_what_cannot_be_rendered(chat)
-        trained = [i for i, message in enumerate(chat.messages) if message.role == "assistant" and message.trained_weight > 0]
+        # A turn that opens the conversation answers nothing: it is what later turns stand on, like a system message.
+        trained = [i for i, message in enumerate(chat.messages) if i > 0 and message.role == "assistant" and message.trained_weight > 0]
         if not trained:
             return ()
         whole = Chat(chat.id, chat.messages[: trained[-1] + 1], chat.tools, chat.template_options, source=chat.source)
@@ -104,11 +114,18 @@ class Renderer:
 
     def reply(self, chat: Chat) -> list[int]:
         """The tokens of the conversation's last turn, stop token included."""
-        return [*self.tokenizer.encode(self._turn(chat, len(chat.messages) - 1).reply), self.stop_id]
+        return [*self._piece(self._turn(chat, len(chat.messages) - 1).reply), self.stop_id]
 
-    def document(self, text: str) -> list[int]:
-        """Plain text as a model reads it: between its begin and end tokens."""
-        return [*self._begin, *self.tokenizer.encode(text), self.tokenizer.eos_id]
+    def document(self, text: str, with_marks: bool = False) -> list[int]:
+        """Plain text as a model reads it: between its begin and end tokens.
+
+        `with_marks` reads what spells a special token as that token, so that a corpus may hold whole conversations.
+        """
+        return [*self._begin, *self._piece(text if with_marks else self._shielded(text)), self.tokenizer.eos_id]
+
+    def _shielded(self, text: str) -> str:
+        """A text in which nothing spells a special token: a person who types one has typed characters, and ends no turn."""
+        return self._spelled.sub(lambda found: found[0][0] + _BREAK + found[0][1:], text)
 
     @property
     def _begin(self) -> list[int]:
@@ -127,7 +144,7 @@ class Renderer:
         return self._message(self._turn(asked, 1).reply)
 
     def _message(self, reply: str) -> Message:
-        return self.replies.parse(reply.removeprefix(self._frame[0]))
+        return self.replies.parse(reply.replace(_BREAK, "").removeprefix(self._frame[0]))
 
     def _one_row(self, chat: Chat, text: str, turns: dict[int, _Turn]) -> Rendered:
         """The whole conversation as one row, each reply and its stop token weighted as the message says."""
@@ -137,7 +154,7 @@ class Renderer:
         for i, turn in turns.items():
             weight = chat.messages[i].trained_weight
             context = self._piece(text[at : len(turn.before)])
-            reply = [*self.tokenizer.encode(turn.reply), self.stop_id]
+            reply = [*self._piece(turn.reply), self.stop_id]
             tokens += context + reply
             weights += [0.0] * len(context) + [weight] * len(reply)
             at = len(turn.before) + len(turn.reply)
@@ -157,7 +174,7 @@ class Renderer:
         at = 0
         for turn in turns.values():
             tokens += self._piece(text[at : len(turn.before)])
-            tokens += self.tokenizer.encode(turn.reply)
+            tokens += self._piece(turn.reply)
             at = len(turn.before) + len(turn.reply)
             if self._stop[1]:
                 tokens.append(self.stop_id)
@@ -165,13 +182,13 @@ class Renderer:
         return tokens + self._piece(text[at:])
 
     def _piece(self, text: str) -> list[int]:
-        return self.tokenizer.encode(text) if text else []
+        return [token for part in text.split(_BREAK) if part for token in self.tokenizer.encode(part)]
 
     def _stable_turns(self, chat: Chat, text: str) -> dict[int, _Turn]:
         """The assistant turns that stand in `text` exactly as they stood when they were written, by message number."""
         found: dict[int, _Turn] = {}
         for i, message in enumerate(chat.messages):
-            if message.role == "assistant":
+            if message.role == "assistant" and i > 0:
                 turn = self._turn(chat, i)
                 if text.startswith(turn.before + turn.reply + self._stop[1]):
                     found[i] = turn
@@ -191,14 +208,18 @@ class Renderer:
         return _Turn(before, full[len(before) : len(full) - len(tail)])
 
     def _text(self, chat: Chat, add_generation_prompt: bool) -> str:
+        messages = [_template_message(self._shielded_message(message)) for message in chat.messages]
         try:
-            return self.tokenizer.apply_template(
-                [_template_message(message) for message in chat.messages], chat.tools, add_generation_prompt, chat.template_options
-            )
+            return self.tokenizer.apply_template(messages, chat.tools, add_generation_prompt, chat.template_options)
         except ValueError as error:
             raise LuthierError(
                 chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template"
             ) from error
+
+    def _shielded_message(self, message: Message) -> Message:
+        calls = tuple(replace(call, arguments=self._shielded(call.arguments)) for call in message.tool_calls)
+        reasoning = None if message.reasoning is None else self._shielded(message.reasoning)
+        return replace(message, content=self._shielded(message.text), reasoning=reasoning, tool_calls=calls)
 
     def _refuse_what_cannot_be_rendered(self, chat: Chat) -> None:
         where = chat.source or "a conversation"

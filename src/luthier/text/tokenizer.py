@@ -38,6 +38,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def special_texts(self) -> frozenset[str]:
+        """How those tokens are spelled."""
+        ...
+
+    @property
     def n_vocabulary(self) -> int:
         """The number of token ids."""
         ...
