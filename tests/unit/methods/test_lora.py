@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,7 @@ def test_layers_that_keep_their_weight_transposed_are_adapted_saved_and_merged_a
     for _, layer in adapted(network):
         torch.nn.init.normal_(layer.lora.B, std=0.3)
     method.save(network, tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["fan_in_fan_out"] is True
     tokens, places = torch.arange(3, 23)[None], torch.arange(20)[None]
     network.eval()
     with torch.no_grad():
@@ -114,8 +117,6 @@ def test_layers_that_keep_their_weight_transposed_are_adapted_saved_and_merged_a
 
 
 def test_a_copy_of_an_adapted_network_is_independent_of_it() -> None:
-    import copy
-
     network = tiny_network(torch.float32)
     LoRA(rank=2).attach(network, 0)
     twin = copy.deepcopy(network)

@@ -158,14 +158,31 @@ def test_random_passes_draw_from_the_seed_the_step_and_the_micro_batch_alone() -
     cuts = CutPlan("packed", 40, 0)
     rows = tiny_rows(6)
 
-    def moved(seed: int, noise: int) -> dict[str, Tensor]:
+    def moved(seed: int, noise: int, step: int = 0) -> dict[str, Tensor]:
         state = started(LoRA(rank=3, dropout=0.5), Imitate())
         state.network.train()
-        state.seed = seed
+        state.seed, state.step = seed, step
         torch.manual_seed(noise)
         take_step(state, Imitate(), rows, cuts, 1.0, math.inf)
         return {name: parameter.detach() for name, parameter in state.network.named_parameters() if parameter.requires_grad}
 
-    first, again, other = moved(1, 5), moved(1, 6), moved(2, 5)
+    first, again = moved(1, 5), moved(1, 6)
     assert all(torch.equal(first[name], again[name]) for name in first)
-    assert any(not torch.equal(first[name], other[name]) for name in first)
+    for other in (moved(2, 5), moved(1, 5, step=1)):
+        assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_equal_micro_batches_of_one_step_draw_unlike_numbers() -> None:
+    row = tiny_rows(1)[0]
+
+    def gradient(n: int) -> Tensor:
+        state = started(LoRA(rank=3, dropout=0.5), Imitate())
+        state.network.train()
+        state.seed = 1
+        before = {name: parameter.detach().clone() for name, parameter in state.network.named_parameters() if parameter.requires_grad}
+        take_step(state, Imitate(), [row] * n, CutPlan("packed", 1, 0), 1.0, math.inf)
+        after = dict(state.network.named_parameters())
+        return torch.cat([(after[name].detach() - tensor).flatten() for name, tensor in before.items()])
+
+    # With the same draws in both, the mean over two equal micro-batches would be the gradient of one.
+    assert (gradient(1) - gradient(2)).abs().max() > 1e-3
