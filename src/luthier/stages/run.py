@@ -84,11 +84,20 @@ def run_prepare(job: Job) -> dict[str, Json]:
     fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
 
     def work() -> dict[str, Json]:
-        return prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder).as_dict()
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder).as_dict()
+        _keep_recipe(job)
+        return found
 
     found = _stage(job, "prepare", fingerprint, work)
-    write_text(job.run.recipe, dump(recipe))
+    _keep_recipe(job)
     return found
+
+
+def _keep_recipe(job: Job) -> None:
+    """Write the resolved recipe beside the rows that it gave, unless it stands there already."""
+    resolved = dump(job.recipe)
+    if not job.run.recipe.is_file() or job.run.recipe.read_text(encoding="utf-8") != resolved:
+        write_text(job.run.recipe, resolved)
 
 
 def run_tune(job: Job) -> dict[str, Json]:

@@ -1,0 +1,129 @@
+"""`luthier run`, killed at any moment and given again, ends as if it had never been killed: the same report, the same tensors."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import ROOT
+from tests.e2e.conftest import write_recipe
+from tests.made_models import listing, make_model, without_times
+
+from luthier.train.journal import read_entries
+from luthier.train.journal import without_times as entry_without_times
+
+pytestmark = pytest.mark.slow
+RUNS = {"classify": "lora", "answer": "full"}
+
+
+class Worker:
+    """The program that makes calls in processes of their own; it is started once, for imports take seconds."""
+
+    def __init__(self, home: Path) -> None:
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self.home, self.model = home, make_model(home / "tiny")
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "contract" / "kill_worker.py")], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        self._straight: dict[str, tuple[Path, dict[str, Any]]] = {}
+
+    def place(self, name: str, task: str) -> Path:
+        """A new folder with the rows and the recipe of a task."""
+        folder = self.home / name
+        folder.mkdir()
+        options = {"name": task, "method__kind": RUNS[task], "train__save_every_s": 0, "train__patience": 3, "train__epochs": 2}
+        write_recipe(folder, self.model, task, 40, **options)
+        return folder
+
+    def run(self, folder: Path, task: str, **kill: object) -> dict[str, Any]:
+        """One call of `luthier run`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        call = {"folder": str(folder), "arguments": ["run", f"{task}.toml", "--json"], **kill}
+        self._process.stdin.write(json.dumps(call) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def straight(self, task: str) -> tuple[Path, dict[str, Any]]:
+        """The run that was never killed."""
+        if task not in self._straight:
+            folder = self.place(f"straight-{task}", task)
+            self._straight[task] = folder, self.run(folder, task)
+        return self._straight[task]
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    made = Worker(tmp_path_factory.mktemp("kills"))
+    yield made
+    made.close()
+
+
+def assert_as_if_never_killed(worker: Worker, folder: Path, task: str) -> None:
+    """The run's files are those of the straight run, but for times."""
+    reference, ended = worker.straight(task)
+    assert ended["code"] in (0, 3)
+    runs = [place / "runs" / task for place in (reference, folder)]
+    reports = [without_times(json.loads((run / "evaluation" / "report.json").read_text())) for run in runs]
+    assert reports[0] == reports[1]
+    wanted, found = (listing(run) for run in runs)
+    # Times, and what names the places of files, which are not the same in two folders.
+    timed = {"plan.json", "metrics.jsonl", "evaluation/report.json", "bundle/report.json", "recipe.toml", "bundle/recipe.toml", ".lock"}
+    assert set(wanted) == set(found), "other files than in the straight run"
+    same = [name for name in wanted if name not in timed and not name.endswith(".done") and "data/" not in name]
+    assert [name for name in same if wanted[name] != found[name]] == []
+    assert any(name.startswith("bundle/") and name.endswith(".safetensors") for name in same)
+    plans = [json.loads(files["plan.json"]) for files in (wanted, found)]
+    assert [(plan["cuts"], plan["precision"]["name"], plan["surroundings"]) for plan in plans[:1]] == [
+        (plan["cuts"], plan["precision"]["name"], plan["surroundings"]) for plan in plans[1:]
+    ]
+    journals = [[entry_without_times(entry) for entry in read_entries(run / "metrics.jsonl")] for run in runs]
+    assert journals[0] == journals[1]
+
+
+@pytest.mark.parametrize(("task", "first"), [("classify", 1), ("answer", 2)])
+def test_a_run_killed_again_and_again_before_one_change_of_a_file_and_the_next(task: str, first: int, worker: Worker) -> None:
+    # Later and later changes, so that kills fall into every stage, and some between a file's sync and its renaming.
+    worker.straight(task)
+    folder = worker.place(f"changes-{task}", task)
+    codes, unfinished = [], set()
+    for n in range(first, 300, 3):
+        codes.append(worker.run(folder, task, event=n)["code"])
+        unfinished |= {path.name for path in folder.rglob("*.tmp")}
+        if codes[-1] != -9:
+            break
+    assert codes.count(-9) >= 10 and codes[-1] in (0, 3)
+    assert len(unfinished) >= 2, "no kill fell between a sync and its renaming"
+    assert_as_if_never_killed(worker, folder, task)
+
+
+@pytest.mark.parametrize("task", list(RUNS))
+def test_a_run_killed_at_random_times(task: str, worker: Worker) -> None:
+    _, straight = worker.straight(task)
+    folder = worker.place(f"times-{task}", task)
+    draw = random.Random(task)
+    codes = [worker.run(folder, task, after_s=straight["seconds"] * draw.uniform(0.05, 0.7))["code"] for _ in range(4)]
+    assert -9 in codes
+    assert worker.run(folder, task)["code"] in (0, 3)
+    assert_as_if_never_killed(worker, folder, task)
+
+
+@pytest.mark.parametrize("moment", [0.2, 0.4, 0.6, 0.8, 0.95])
+def test_a_run_killed_once_in_each_stage(moment: float, worker: Worker) -> None:
+    _, straight = worker.straight("classify")
+    folder = worker.place(f"once-{moment}", "classify")
+    assert worker.run(folder, "classify", event=int(moment * straight["n_changes"]))["code"] == -9
+    assert worker.run(folder, "classify")["code"] in (0, 3)
+    assert_as_if_never_killed(worker, folder, "classify")
