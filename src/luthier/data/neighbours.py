@@ -53,7 +53,7 @@ def band_keys(text: str, threshold: float) -> tuple[bytes, ...]:
     sketch = rensa.RMinHash(n_bands * n_rows, _SEED)
     sketch.update([gram.encode("utf-8", "surrogatepass") for gram in grams(text)])
     digest = np.asarray(sketch.digest(), dtype="<u4").reshape(n_bands, n_rows)
-    return tuple(band.to_bytes(2, "little") + row.tobytes() for band, row in enumerate(digest))
+    return tuple(band.tobytes() for band in digest)
 
 
 def similar_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:

@@ -42,7 +42,9 @@ WORDS = [
 
 
 def by_force(texts: list[str], threshold: float) -> set[tuple[int, int]]:
-    return {(i, j) for i, j in itertools.combinations(range(len(texts)), 2) if similarity(texts[i], texts[j]) >= threshold - 1e-9}
+    sets = [grams(text) for text in texts]
+    pairs = itertools.combinations(range(len(texts)), 2)
+    return {(i, j) for i, j in pairs if len(sets[i] & sets[j]) >= threshold * len(sets[i] | sets[j]) - 1e-9}
 
 
 def variations(n: int, seed: int, letters: str = "") -> list[str]:
@@ -74,14 +76,14 @@ def test_similarity_is_grams_in_both_over_grams_in_either() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9, 1.0])
-@pytest.mark.parametrize("n", [10, 700])
+@pytest.mark.parametrize("n", [10, 400])
 def test_the_join_finds_what_brute_force_finds(n: int, threshold: float) -> None:
     texts = variations(n, seed=n)
     found = list(similar_pairs(texts, threshold))
     assert len(found) == len({(i, j) for i, j, _ in found})
     assert {(i, j) for i, j, _ in found} == by_force(texts, threshold)
     assert all(value == pytest.approx(similarity(texts[i], texts[j])) for i, j, value in found)
-    assert n < 100 or threshold == 1 or len(found) > 20
+    assert n < 100 or threshold == 1 or len(found) > 10
 
 
 @given(st.lists(st.text(alphabet="ab ", max_size=14), min_size=17, max_size=40), st.sampled_from([0.5, 2 / 3, 0.75, 0.8, 1.0]))
@@ -90,13 +92,14 @@ def test_the_join_is_exact_on_short_texts_of_few_letters(texts: list[str], thres
     assert {(i, j) for i, j, _ in similar_pairs(texts, threshold)} == by_force(texts, threshold)
 
 
-@pytest.mark.parametrize("n_shared", range(5, 60))
-def test_a_pair_exactly_at_the_threshold_is_found(n_shared: int) -> None:
-    # 4k common grams and k of one text only: similarity 4k / 5k, the very number 0.8, whatever rounding does.
-    text = "".join(chr(0x4E00 + i) for i in range(5 * n_shared + 4))
-    pair = [text, text[: 4 * n_shared + 4]]
+@pytest.mark.parametrize(("n_both", "n_either"), [(4, 5), (11, 20), (7, 10), (3, 5), (2, 3), (29, 50)])
+@pytest.mark.parametrize("times", range(1, 12))
+def test_a_pair_exactly_at_the_threshold_is_found(n_both: int, n_either: int, times: int) -> None:
+    # The shorter text's grams are all in the longer one and, standing in two texts, are the least rare: the worst case.
+    longer = "".join(chr(0x4E00 + i) for i in range(n_either * times + 4))
     fillers = [chr(0x9000 + i) * 7 for i in range(20)]
-    assert [(i, j) for i, j, _ in similar_pairs([*pair, *fillers], 0.8)] == [(0, 1)]
+    pair = [longer, longer[: n_both * times + 4]]
+    assert [(i, j) for i, j, _ in similar_pairs([*pair, *fillers], n_both / n_either)] == [(0, 1)]
 
 
 def test_the_join_holds_for_an_alphabet_that_does_not_fit_five_to_a_number() -> None:
@@ -105,6 +108,11 @@ def test_the_join_holds_for_an_alphabet_that_does_not_fit_five_to_a_number() -> 
     found = {(i, j) for i, j, _ in similar_pairs(texts, 0.8)}
     assert found == by_force(texts, 0.8)
     assert (len(texts) - 3, len(texts) - 2) in found
+
+
+def test_no_two_grams_are_mistaken_for_one_another_in_a_large_alphabet() -> None:
+    assert list(similar_pairs([chr(0x3400 + i) + "abcd" for i in range(9000)], 1.0)) == []
+    assert list(similar_pairs(["abcd" + chr(0x3400 + i) for i in range(9000)], 1.0)) == []
 
 
 def test_small_pieces_give_what_large_ones_give(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +147,3 @@ def test_alike_texts_share_a_band_almost_surely() -> None:
 def test_bands_tell_unlike_texts_apart() -> None:
     a, b = band_keys("the tuning pegs slip in dry weather", 0.8), band_keys("when does the workshop open on sunday", 0.8)
     assert not set(a) & set(b)
-
-
-def test_bands_at_different_places_never_meet() -> None:
-    keys = band_keys("ab", 0.8)
-    assert len(set(keys)) == len(keys)
