@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -10,21 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from luthier.core.examples import Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
 from luthier.core.progress import duration
+from luthier.core.runs import Run
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
 from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
 from luthier.stages.tune import MICRO_NODES, Prepared, assemble, cuts_for, device, give_head
 from luthier.text.batching import CutPlan
+from luthier.text.fidelity import fidelity
+from luthier.text.renderer import as_chat
 from luthier.text.stream import EpochStream
 from luthier.train.loop import take_step
 from luthier.train.optim import trained_parameters
 from luthier.train.options import learning_rate_for
 from luthier.train.state import begin
 
+N_LOOKED_AT = 200
+"""Conversations whose rendering is looked at closely."""
 _BYTES = 4
 _STATES_PER_LAYER = 34
 """Numbers of the width of a state that one layer of a Llama keeps for the gradient, for each token: a count of its products."""
@@ -82,6 +89,10 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     recipe = load_recipe(path, overrides)
     verify(recipe.data)
     with tempfile.TemporaryDirectory() as folder:
+        recorded = Run(runs / recipe.name).split
+        if recorded.is_file():  # rows keep the sides that an earlier run gave them
+            (Path(folder) / "data").mkdir()
+            shutil.copy(recorded, Path(folder) / "data" / recorded.name)
         found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
     ready = assemble(recipe, train, validation)
@@ -147,7 +158,8 @@ def _warnings(recipe: Recipe, ready: Prepared) -> tuple[str, ...]:
         found.append("dropout is random, so shared beginnings are computed again for each row")
     if ready.train.n_unsupervised:
         found.append(f"{ready.train.n_unsupervised:,} training examples give nothing to learn (no assistant turn with a weight)")
-    return tuple(found)
+    chats = [as_chat(example) for example in ready.train.examples[:N_LOOKED_AT] if isinstance(example, Pair | Chat)]
+    return (*found, *fidelity(ready.base.renderer, chats).lines())
 
 
 def _plain(value: object) -> Json:

@@ -112,6 +112,10 @@ class Renderer:
             return (self._one_row(whole, text, turns),)
         return tuple(self._row_of_turn(chat, i) for i in trained)
 
+    def text(self, chat: Chat) -> str:
+        """The conversation as the template writes it, for people and for comparisons; what is trained are the pieces' tokens."""
+        return self._text(chat, False).replace(_BREAK, "")
+
     def reply(self, chat: Chat) -> list[int]:
         """The tokens of the conversation's last turn, stop token included."""
         return [*self._piece(self._turn(chat, len(chat.messages) - 1).reply), self.stop_id]
