@@ -120,6 +120,34 @@ def ended(process: subprocess.Popen[str], sent: signal.Signals | None = None) ->
     return Said(process.returncode, out, err)
 
 
+class Calls:
+    """Calls of the command line in processes of their own, from a program that has paid for the imports once."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+        self._process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tests" / "contract" / "kill_worker.py")], text=True, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def call(self, folder: Path, *arguments: str, **how: object) -> dict[str, Any]:
+        """One call in `folder`; what `how` may say stands in `kill_worker.py`."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"folder": str(folder), "arguments": arguments, **how}) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def said(self, folder: Path, *arguments: str, **how: object) -> Said:
+        """The same, with what it printed."""
+        code = self.call(folder, *arguments, **how)["code"]
+        return Said(code, *(folder.with_suffix(f".{name}.txt").read_text() for name in ("out", "err")))
+
+    def close(self) -> None:
+        """Let it end."""
+        self._process.communicate()
+
+
 def recipe(path: Path, **sections: object) -> Path:
     """Write a recipe; `data__source="x.csv"` stands below [data], `name="x"` above all sections."""
     lines: list[str] = []

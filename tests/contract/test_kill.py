@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import ROOT
 from tests.e2e.conftest import write_recipe
-from tests.made_models import listing, make_model, without_times
+from tests.made_models import Calls, listing, make_model, without_times
 
 from luthier.train.journal import read_entries
 from luthier.train.journal import without_times as entry_without_times
@@ -23,16 +19,11 @@ pytestmark = pytest.mark.slow
 RUNS = {"classify": "lora", "answer": "full"}
 
 
-class Worker:
-    """The program that makes calls in processes of their own; it is started once, for imports take seconds."""
+class Kills:
+    """Runs that are killed, beside straight ones."""
 
     def __init__(self, home: Path) -> None:
-        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-        self.home, self.model = home, make_model(home / "tiny")
-        self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests" / "contract" / "kill_worker.py")], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        self.home, self.model, self.calls = home, make_model(home / "tiny"), Calls()
         self._straight: dict[str, tuple[Path, dict[str, Any]]] = {}
 
     def place(self, name: str, task: str) -> Path:
@@ -45,12 +36,7 @@ class Worker:
 
     def run(self, folder: Path, task: str, **kill: object) -> dict[str, Any]:
         """One call of `luthier run`."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        call = {"folder": str(folder), "arguments": ["run", f"{task}.toml", "--json"], **kill}
-        self._process.stdin.write(json.dumps(call) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
+        return self.calls.call(folder, "run", f"{task}.toml", "--json", **kill)
 
     def straight(self, task: str) -> tuple[Path, dict[str, Any]]:
         """The run that was never killed."""
@@ -59,19 +45,15 @@ class Worker:
             self._straight[task] = folder, self.run(folder, task)
         return self._straight[task]
 
-    def close(self) -> None:
-        """Let it end."""
-        self._process.communicate()
-
 
 @pytest.fixture(scope="module")
-def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    made = Worker(tmp_path_factory.mktemp("kills"))
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kills]:
+    made = Kills(tmp_path_factory.mktemp("kills"))
     yield made
-    made.close()
+    made.calls.close()
 
 
-def assert_as_if_never_killed(worker: Worker, folder: Path, task: str) -> None:
+def assert_as_if_never_killed(worker: Kills, folder: Path, task: str) -> None:
     """The run's files are those of the straight run, but for times."""
     reference, ended = worker.straight(task)
     assert ended["code"] in (0, 3)
@@ -94,7 +76,7 @@ def assert_as_if_never_killed(worker: Worker, folder: Path, task: str) -> None:
 
 
 @pytest.mark.parametrize(("task", "first"), [("classify", 1), ("answer", 2)])
-def test_a_run_killed_again_and_again_before_one_change_of_a_file_and_the_next(task: str, first: int, worker: Worker) -> None:
+def test_a_run_killed_again_and_again_before_one_change_of_a_file_and_the_next(task: str, first: int, worker: Kills) -> None:
     # Later and later changes, so that kills fall into every stage, and some between a file's sync and its renaming.
     worker.straight(task)
     folder = worker.place(f"changes-{task}", task)
@@ -110,7 +92,7 @@ def test_a_run_killed_again_and_again_before_one_change_of_a_file_and_the_next(t
 
 
 @pytest.mark.parametrize("task", list(RUNS))
-def test_a_run_killed_at_random_times(task: str, worker: Worker) -> None:
+def test_a_run_killed_at_random_times(task: str, worker: Kills) -> None:
     _, straight = worker.straight(task)
     folder = worker.place(f"times-{task}", task)
     draw = random.Random(task)
@@ -121,7 +103,7 @@ def test_a_run_killed_at_random_times(task: str, worker: Worker) -> None:
 
 
 @pytest.mark.parametrize("moment", [0.2, 0.4, 0.6, 0.8, 0.95])
-def test_a_run_killed_once_in_each_stage(moment: float, worker: Worker) -> None:
+def test_a_run_killed_once_in_each_stage(moment: float, worker: Kills) -> None:
     _, straight = worker.straight("classify")
     folder = worker.place(f"once-{moment}", "classify")
     assert worker.run(folder, "classify", event=int(moment * straight["n_changes"]))["code"] == -9

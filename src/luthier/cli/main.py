@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import traceback
@@ -14,6 +15,9 @@ import typer
 
 from luthier.core.errors import LuthierError
 from luthier.core.interrupts import EXIT_CODE, Interrupted
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FREE = "free space, then give the same command again"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,11 +51,20 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            return _refuse(LuthierError(str(error.filename or "the disk"), f"it could not be written: {error.strerror}", _FREE), as_json)
+        return _our_bug()
     except Exception:
-        traceback.print_exc()
-        print("\nThis is a bug in Luthier, not in your input. Please report it with the lines above.", file=sys.stderr)  # noqa: T201
-        return 1
+        return _our_bug()
     return code if isinstance(code, int) else 0
+
+
+def _our_bug() -> int:
+    """Say all that is known of a failure that is not the user's."""
+    traceback.print_exc()
+    print("\nThis is a bug in Luthier, not in your input. Please report it with the lines above.", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def _misused(error: typer.TyperException) -> LuthierError:

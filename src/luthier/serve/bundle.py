@@ -107,7 +107,10 @@ def save(card: Card, method: AnyMethod, network: Network, tokenizer: LoadedToken
         if network.head is not None:
             save_head(network.head, folder / "head.safetensors")
         tokenizer.inner.save_pretrained(folder)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        # The tokenizers library has no class of its own for what the disk refuses, only these words.
+        if not isinstance(error, OSError | SafetensorError) and "os error" not in str(error):
+            raise
         raise LuthierError(str(folder), f"it could not be written: {error}", "free space, then give the same command again") from error
     write_json(folder / "bundle.json", card.as_json())
 

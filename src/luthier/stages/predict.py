@@ -9,7 +9,7 @@ from pathlib import Path
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.files import read_json
-from luthier.core.interrupts import interruptible
+from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
 from luthier.core.progress import progress
 from luthier.core.runs import Run, find_run
@@ -36,21 +36,28 @@ def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: P
 
     """
     run = find_run(runs, name)
-    folder = run.bundle
-    card = bundle.read_card(folder)
+    card = bundle.read_card(run.bundle)
     if card.task == "pretrain":
         raise LuthierError(name, "a model of plain text has nothing to answer", "use a run whose task is classify, answer or chat")
     if abstain_below and card.task != "classify":
         raise LuthierError("--abstain-below", f"it has no effect on the task {card.task}, whose answers have no score", "leave it out")
+    with interruptible() as interruption:
+        return _answer_all(run, card, file, out, abstain_below, interruption)
+
+
+def _answer_all(
+    run: Run, card: bundle.Card, file: Path, out: Path, abstain_below: float, interruption: Interruption
+) -> dict[str, Json]:
+    """Read the file once to see that all of it can be read, and again to answer it."""
     for _ in _readable(file, card):
-        pass
-    answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below, "tune": _trained(run)})
-    tuned = bundle.open_bundle(folder, device=str(device()))
+        interruption.check()
+    answers = AnswersFile.begin(out, file, run.bundle, {"abstain_below": abstain_below, "tune": _trained(run)})
+    tuned = bundle.open_bundle(run.bundle, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
     rows = _readable(file, card)
     for _ in islice(rows, answers.n_done):
         pass
-    with interruptible() as interruption, progress(None, "predicting", "rows", start=answers.n_done) as bar:
+    with progress(None, "predicting", "rows", start=answers.n_done) as bar:
         while part := list(islice(rows, CHUNK)):
             interruption.check()
             said = _said([row.example for row in part], card, speaker, abstain_below)
