@@ -25,7 +25,7 @@ from luthier.text.stream import EpochStream
 from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import FitResult, fit
 from luthier.train.options import learning_rate_for
-from luthier.train.plan import make_plan, settle_plan
+from luthier.train.plan import make_plan, read_plan, settle_plan
 from luthier.train.precision import choose_precision
 from luthier.train.state import begin
 
@@ -122,7 +122,9 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     keep_freed_memory()
     where = device()
     method, seed = recipe.method, recipe.seed
-    precision = choose_precision(_width(recipe), where)
+    # A run that goes on keeps the number type that it began with, whatever a new measurement would say.
+    begun = read_plan(run.plan, fingerprint)
+    precision = choose_precision(_width(recipe), where) if begun is None else begun.precision
     held = precision.dtype if method.kind == "lora" else torch.float32
     ready = assemble(recipe, rows.train, rows.validation, held)
     base = ready.base
