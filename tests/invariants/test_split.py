@@ -141,6 +141,15 @@ def test_a_label_is_always_learnt(recorded: dict[str, frozenset[Side]]) -> None:
     assert {row.label for row in rows if sides.of[row.id] == "train"} == {row.label for row in rows}
 
 
+def test_where_a_new_row_goes_does_not_depend_on_what_else_is_new() -> None:
+    rows = labelled({"yes": 30, "no": 30})
+    recorded = {rows[0].id: frozenset[Side](["train"]), rows[-1].id: frozenset[Side](["train"])}
+    together = assign(rows, Split(0.4, 0.3, 0.3), 0, None, recorded)
+    alone = {row.id: assign([rows[0], row, rows[-1]], Split(0.4, 0.3, 0.3), 0, None, recorded).of[row.id] for row in rows[1:-1]}
+    assert {name: together.of[name] for name in alone} == alone
+    assert set(alone.values()) == {"train", "validation", "test"}
+
+
 def test_a_side_with_no_share_gets_no_row() -> None:
     rows = labelled({"yes": 60, "no": 60})
     for recorded in ({}, {"x": frozenset[Side](["train"])}):
