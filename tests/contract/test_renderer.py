@@ -331,4 +331,6 @@ def test_a_turn_that_opens_the_conversation_is_context() -> None:
     opening, asked, answered = Message("assistant", "Welcome"), Message("user", "a"), Message("assistant", "b")
     assert renderer.render(Chat("", (opening, asked))) == ()
     (row,) = renderer.render(Chat("", (opening, asked, answered)))
-    assert renderer.prompt(Chat("", (opening, asked))) == [token for token, weight in zip(row.tokens, row.weights, strict=True) if not weight]
+    assert renderer.prompt(Chat("", (opening, asked))) == [
+        token for token, weight in zip(row.tokens, row.weights, strict=True) if not weight
+    ]
