@@ -31,7 +31,11 @@ def corpus() -> ModuleType:
     return module
 
 
-WORDS = ["spruce", "maple", "bench", "chisel", "glue", "varnish", "fret", "bridge", "nut", "saddle", "string", "humid", "winter", "window", "morning", "quiet", "customer", "invoice", "repair", "tune", "listen", "careful", "slow", "river", "hill", "market", "bread", "coffee", "letter", "stamp", "train", "ticket", "bicycle", "rain", "umbrella", "garden", "apple", "knife"]
+WORDS = [
+    "spruce", "maple", "bench", "chisel", "glue", "varnish", "fret", "bridge", "nut", "saddle", "string", "humid", "winter",
+    "window", "morning", "quiet", "customer", "invoice", "repair", "tune", "listen", "careful", "slow", "river", "hill", "market",
+    "bread", "coffee", "letter", "stamp", "train", "ticket", "bicycle", "rain", "umbrella", "garden", "apple", "knife",
+]  # fmt: skip
 
 
 def rows() -> list[str]:

@@ -106,8 +106,8 @@ def label_answers(objective: Classify, examples: Sequence[Labelled], probabiliti
 
 
 def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: int, progress_label: str = "") -> list[str]:
-    """Greedy replies to what the examples ask; a long question is cut as in training."""
-    room = speaker.max_tokens - 1
+    """Greedy replies to what the examples ask; a question that leaves no room for the longest reply is cut as in training."""
+    room = max(1, speaker.max_tokens - max_reply_tokens)
     prompts = [cut_prompt(speaker.renderer.prompt(question_of(example)), room) for example in examples]
     engine = speaker.engine
     size = engine.max_sequences
