@@ -34,9 +34,9 @@ class Kills:
         write_recipe(folder, self.model, task, 40, **options)
         return folder
 
-    def run(self, folder: Path, task: str, **kill: object) -> dict[str, Any]:
+    def run(self, folder: Path, task: str, *options: str, **kill: object) -> dict[str, Any]:
         """One call of `luthier run`."""
-        return self.calls.call(folder, "run", f"{task}.toml", "--json", **kill)
+        return self.calls.call(folder, "run", f"{task}.toml", "--json", *options, **kill)
 
     def straight(self, task: str) -> tuple[Path, dict[str, Any]]:
         """The run that was never killed."""
@@ -109,3 +109,18 @@ def test_a_run_killed_once_in_each_stage(moment: float, worker: Kills) -> None:
     assert worker.run(folder, "classify", event=int(moment * straight["n_changes"]))["code"] == -9
     assert worker.run(folder, "classify")["code"] in (0, 3)
     assert_as_if_never_killed(worker, folder, "classify")
+
+
+OTHER_ROWS = 'prepare.steps=[{kind = "length", min_characters = 27}]'
+
+
+@pytest.mark.parametrize(
+    ("other", "events"), [(OTHER_ROWS, (4, 8, 12)), ("method.kind=full", (8, 20, 25, 28))], ids=["other rows", "another method"]
+)
+def test_what_another_recipe_left_half_done_does_not_pass_for_the_first(other: str, events: tuple[int, ...], worker: Kills) -> None:
+    folder = worker.place(f"other-{other[:3]}", "classify")
+    assert worker.run(folder, "classify")["code"] in (0, 3)
+    for event in events:
+        assert worker.run(folder, "classify", "--set", other, event=event)["code"] == -9
+        assert worker.run(folder, "classify")["code"] in (0, 3)
+        assert_as_if_never_killed(worker, folder, "classify")

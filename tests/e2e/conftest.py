@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.made_models import made_words, make_model, messages_of, recipe, write_rows
+from tests.made_models import Calls, made_words, make_model, messages_of, recipe, write_rows
 
 Recipes = Callable[..., Path]
 
@@ -31,6 +31,14 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def recipes(model: Path) -> Recipes:
     """Writes a task's rows and recipe into a folder; further options override the recipe's."""
     return lambda folder, task="classify", n=60, **options: write_recipe(folder, model, task, n, **options)
+
+
+@pytest.fixture(scope="session")
+def calls() -> Iterator[Calls]:
+    """Calls in processes of their own."""
+    made = Calls()
+    yield made
+    made.close()
 
 
 def write_recipe(folder: Path, model: Path, task: str, n: int, **options: object) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -232,13 +231,6 @@ def test_what_a_run_holds_is_left_alone_when_its_rows_are_broken_later(workplace
 
 
 # -- processes of their own ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def calls() -> Iterator[Calls]:
-    made = Calls()
-    yield made
-    made.close()
 
 
 @pytest.mark.slow

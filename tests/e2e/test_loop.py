@@ -173,6 +173,7 @@ def test_check_says_every_default_with_its_reason_and_writes_nothing(workplace: 
     assert "train.epochs" not in [one["option"] for one in luthier("check", made, "--json").json["defaults"]]
 
 
+@pytest.mark.slow
 def test_a_run_is_a_process_too_and_python_may_ask_for_it(workplace: Path, recipes: Recipes) -> None:
     made = recipes(workplace)
     said = done(ended(started("run", made.name, "--json", folder=workplace)))
