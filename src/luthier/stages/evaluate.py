@@ -105,8 +105,9 @@ def _base(recipe: Recipe, card: bundle.Card, sides: Sides) -> System:
     said = answering.label_nats(speaker, labels, about, [row.text for row in test], "base")
     empty = answering.label_nats(speaker, labels, about, [""])[0]
     nats = LabelNats(labels, answering.n_label_tokens(speaker, labels), empty)
-    metric = metric_named(recipe.goal.judged_by, labels)
-    answers, reading = read_labels(nats, validation, [row.label or "" for row in chosen], said, [row.id for row in test], metric)
+    wanted = [row.label or "" for row in chosen]
+    metric = metric_named(recipe.goal.judged_by, sorted({*labels, *wanted}))
+    answers, reading = read_labels(nats, validation, wanted, said, [row.id for row in test], metric)
     return System("base", _with_loss(answers, test), f"{card.base} as it came, the likeliest label in its own template: {reading}")
 
 
