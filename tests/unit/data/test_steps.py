@@ -6,7 +6,9 @@ import pytest
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
 from luthier.core.messages import Message
+from luthier.data.compared import whole
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep
+from luthier.data.neighbours import similarity
 from luthier.data.pipeline import clean
 from luthier.data.steps import ExactDuplicates, HtmlToText, Length, NearDuplicates, RepairEncoding, Whitespace
 
@@ -263,7 +265,18 @@ def test_two_questions_about_one_long_passage_both_stay() -> None:
     assert decided(NearDuplicates(), *rows) == {"4": ("nearly the same as another row", "1")}
 
 
-def test_passages_with_the_same_grams_in_another_order_are_told_apart_by_their_questions() -> None:
-    passage = "The scroll and the pegbox and the scroll and the pegbox and the scroll."
-    rows = [Pair("1", f"scroll {passage}", f"yes: {passage} the scroll"), Pair("2", f"{passage} scroll", "no")]
+def test_other_answers_about_a_passage_that_was_touched_up_stay() -> None:
+    passage = " ".join(f"In the year {1700 + i} the workshop made {i} violins of spruce and maple." for i in range(40))
+    rows = [
+        Pair("1", f"Who? {passage}", "An old family."),
+        Pair("2", f"Who then? {passage}.", "Nobody knows."),
+        Pair("3", f"Who? {passage}.", "An old family."),
+    ]
+    assert decided(NearDuplicates(), *rows) == {"3": ("nearly the same as another row", "1")}
+
+
+def test_texts_of_the_same_grams_are_not_the_same_text() -> None:
+    prompt = "Is it so? yes. Is it so? no. Is it so?"
+    rows = [Pair("1", prompt, "yes."), Pair("2", prompt, "no.")]
+    assert similarity(whole(rows[0]), whole(rows[1])) == 1
     assert decided(NearDuplicates(), *rows) == {}

@@ -188,6 +188,7 @@ def test_the_test_hash_is_of_the_test_rows_alone(tmp_path: Path) -> None:
         == rows_hash(reversed(load_side(tmp_path / "run", "test")))
         == read_json(tmp_path / "run/data/split.json")["test_sha256"]
     )
+    assert run(tmp_path, rows[::-1]).test_hash == result.test_hash
     placed = sides(tmp_path)
     next(one for one in rows if placed[one["id"]] == "train")["message"] += " and more"
     assert run(tmp_path, rows).test_hash == result.test_hash
