@@ -48,6 +48,7 @@ def test_mojibake_of_latin_1_is_repaired() -> None:
         "ﬁne ligatures and ＦＵＬＬ width",
         "a\r\nb\rc",
         "&amp; &lt;b&gt;",
+        "café &amp; &lt;b&gt; thé",
         "👩‍🔧🎻 emoji",
         "e\u0301 decomposed",
         "x² ½ № ℃",
@@ -77,6 +78,7 @@ def test_clean_text_keeps_every_character_when_encodings_are_repaired(text: str)
         ("ends</p>", "ends"),
         ("about &lt;#&gt; minutes", "about <#> minutes"),
         ("write to <me@x.example><br>soon", "write to <me@x.example>\nsoon"),
+        ("5 &copy 6 &amp; &unknown; AT&T<br>x", "5 &copy 6 & &unknown; AT&T\nx"),
     ],
 )
 def test_leftover_html_becomes_the_text_it_shows(text: str, shown: str) -> None:
