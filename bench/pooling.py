@@ -1,6 +1,6 @@
 """Which pooled state a classifier should read: the last token's, or the mean over the row. Best validation accuracy of each.
 
-    python bench/pooling.py --shared ../shared --base sprout --out runs/pooling
+python bench/pooling.py --shared ../shared --base sprout --out runs/pooling
 """
 
 from __future__ import annotations

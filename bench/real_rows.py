@@ -48,7 +48,10 @@ def table(report: dict[str, Any]) -> str:
     names = list(dict.fromkeys(metric for found in report["systems"].values() for metric in found))
     lines = [f"verdict: {report['verdict']}", "", "| system | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for system, found in report["systems"].items():
-        cells = [f"{one['value']:.3f} ({one['low']:.3f}–{one['high']:.3f})" if (one := found[name])["value"] is not None else "–" for name in names]
+        cells = [
+            f"{one['value']:.3f} ({one['low']:.3f}–{one['high']:.3f})" if (one := found[name])["value"] is not None else "–"
+            for name in names
+        ]
         lines.append(f"| {system} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

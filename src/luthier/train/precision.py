@@ -1,4 +1,4 @@
-"""In which number type products are taken: bfloat16 where it pays, decided once a run by a small measurement."""
+"""In which number type products are taken: bfloat16 where it pays, decided once a run by what the processor has."""
 
 from __future__ import annotations
 
@@ -34,7 +34,17 @@ def choose_precision(width: int, device: torch.device) -> Precision:
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return Precision("bfloat16", "the accelerator has bfloat16 units")
         return Precision("float32", "the accelerator has no bfloat16 units")
+    if lacks_matrix_units():
+        # Known, not measured: near the threshold a timing could fall either way, and the same recipe give two results.
+        return Precision("float32", "this x86 processor has no matrix units for bfloat16 (AMX), and without them it is the slower type")
     return precision_of(measure_speedup(width))
+
+
+def lacks_matrix_units() -> bool:
+    """Whether this is an x86 processor that says of itself that it has no AMX; False where it cannot be asked."""
+    ask = getattr(torch.cpu, "get_capabilities", None)
+    found = ask() if ask is not None else {}
+    return found.get("architecture") == "x86_64" and not found.get("amx_bf16", True)
 
 
 def precision_of(speedup: float) -> Precision:

@@ -12,7 +12,7 @@ import torch
 
 from luthier.text.batching import CutPlan
 from luthier.train.plan import Plan, differences, make_plan, settle_plan, surroundings_of
-from luthier.train.precision import PAYS_FROM, Precision, choose_precision, measure_speedup, precision_of
+from luthier.train.precision import PAYS_FROM, Precision, choose_precision, lacks_matrix_units, measure_speedup, precision_of
 
 CPU = torch.device("cpu")
 
@@ -78,10 +78,19 @@ def test_bfloat16_is_chosen_on_a_cpu_only_where_it_pays(speedup: float, dtype: t
     assert precision_of(speedup).dtype == dtype
 
 
-def test_a_cpus_choice_rests_on_a_measurement_and_says_so() -> None:
+@pytest.mark.parametrize("has_units", [True, False])
+def test_an_x86_processor_without_matrix_units_computes_in_float32_without_a_timing(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": has_units}, raising=False)
+    assert lacks_matrix_units() is not has_units
     found = choose_precision(16, CPU)
-    assert "times as fast as float32" in found.why
-    assert found.name in ("float32", "bfloat16")
+    assert ("times as fast as float32" in found.why) is has_units
+    assert has_units or found.name == "float32"
+
+
+def test_a_processor_that_cannot_be_asked_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not lacks_matrix_units()
+    assert "times as fast as float32" in choose_precision(16, CPU).why
 
 
 def test_the_measurement_is_a_ratio_of_times() -> None:
