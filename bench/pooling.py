@@ -35,7 +35,8 @@ def main() -> None:
                 name = f"{rows}-{method}-{pooling}"
                 path = args.out / f"{name}.toml"
                 path.write_text(
-                    f'name = "{name}"\n[goal]\ntask = "classify"\n[data]\nsource = "{(args.shared / "data" / source).resolve()}"\n'
+                    f'name = "{name}"\n[goal]\ntask = "classify"\n'
+                    f'[data]\nsource = "{(args.shared / "data" / source).resolve()}"\n'
                     f'[model]\nbase = "{args.base}"\n[head]\npooling = "{pooling}"\n[method]\nkind = "{method}"\n[train]\nepochs = {epochs}\n',
                     encoding="utf-8",
                 )

@@ -136,7 +136,11 @@ def corpus(shared: Path) -> list[str]:
             if path.startswith(folder + "/"):
                 yield from read_lines(shared, path, digest)
 
-    texts = take(books(lines("classic_books")), BOOK_BYTES) + take(peps(lines("peps")), PEP_BYTES) + take(dialogues(lines("sgd")), DIALOGUE_BYTES)
+    texts = (
+        take(books(lines("classic_books")), BOOK_BYTES)
+        + take(peps(lines("peps")), PEP_BYTES)
+        + take(dialogues(lines("sgd")), DIALOGUE_BYTES)
+    )
     texts += [*questions(lines("openbookqa")), *instructions(lines("dolly"))]
     return sorted(set(texts), key=order_key)
 
@@ -150,7 +154,9 @@ def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
         vocab_size=N_VOCABULARY, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
     )
     tokenizer.train_from_iterator((re.sub(r"<\|\w+\|>", "\n", text) for text in texts), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", SPECIAL.index("<|begin|>"))])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|begin|> $A", special_tokens=[("<|begin|>", SPECIAL.index("<|begin|>"))]
+    )
     return tokenizer
 
 

@@ -73,7 +73,10 @@ def main() -> None:
     for name, documents in texts(args.shared).items():
         whole = "\n".join(documents).encode()
         packed = {"gzip": len(gzip.compress(whole, 9)), "xz": len(lzma.compress(whole, preset=9))}
-        row = {**{model: bits_per_byte(base, documents) for model, base in models.items()}, **{k: 8 * v / len(whole) for k, v in packed.items()}}
+        row = {
+            **{model: bits_per_byte(base, documents) for model, base in models.items()},
+            **{k: 8 * v / len(whole) for k, v in packed.items()},
+        }
         print(name, {key: round(value, 3) for key, value in row.items()})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +40,7 @@ class Sides:
     test: Sequence[AnyExample]
 
 
-def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: Path) -> Evaluation:
+def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: Path, pause: Callable[[], None]) -> Evaluation:
     """Answer the test rows with every system that applies, compare, judge, and write `evaluation/`.
 
     Args:
@@ -49,12 +49,17 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
         sides: the prepared rows.
         facts: what the report says besides; its looks are counted here.
         runs: the folder of runs, which holds the ledger of looks.
+        pause: called between two systems; it raises where somebody has asked to stop.
 
     """
     gold = [Gold(example.id, answering.truth_of(example), _group(example, recipe)) for example in sides.test]
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, tuned.card.layout, tuned.card.max_tokens)
-    systems = [_tuned(recipe, tuned.card, speaker, sides), _base(recipe, tuned.card, sides), *_simple(recipe, sides)]
+    systems = [_tuned(recipe, tuned.card, speaker, sides)]
+    for rest in (lambda: [_base(recipe, tuned.card, sides)], lambda: _simple(recipe, sides)):
+        pause()
+        systems += rest()
+    pause()
     looks = count_look(runs, gold_hash(gold), answers_hash(systems[0]), recipe.name)
     evaluation = evaluate(recipe.goal, gold, systems, replace(facts, looks=looks))
     run.done("evaluate").unlink(missing_ok=True)

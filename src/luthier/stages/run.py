@@ -145,7 +145,7 @@ def run_evaluate(job: Job) -> dict[str, Json]:
             proofs=proofs,
             not_applicable=not_applicable,
         )
-        return {"looks": evaluate_run(recipe, run, sides, facts, job.runs_folder).report.facts.looks}
+        return {"looks": evaluate_run(recipe, run, sides, facts, job.runs_folder, job.interruption.check).report.facts.looks}
 
     _stage(job, "evaluate", runs.fingerprint(inputs), work)
     return _with_seconds(run)

@@ -79,7 +79,7 @@ def test_bfloat16_is_chosen_on_a_cpu_only_where_it_pays(speedup: float, dtype: t
 
 
 @pytest.mark.parametrize("has_units", [True, False])
-def test_an_x86_processor_without_matrix_units_computes_in_float32_without_a_timing(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_x86_processor_without_matrix_units_computes_in_float32_untimed(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": has_units}, raising=False)
     assert lacks_matrix_units() is not has_units
     found = choose_precision(16, CPU)
