@@ -37,7 +37,8 @@ def main() -> None:
                 path.write_text(
                     f'name = "{name}"\n[goal]\ntask = "classify"\n'
                     f'[data]\nsource = "{(args.shared / "data" / source).resolve()}"\n'
-                    f'[model]\nbase = "{args.base}"\n[head]\npooling = "{pooling}"\n[method]\nkind = "{method}"\n[train]\nepochs = {epochs}\n',
+                    f'[model]\nbase = "{args.base}"\n[head]\npooling = "{pooling}"\n'
+                    f'[method]\nkind = "{method}"\n[train]\nepochs = {epochs}\n',
                     encoding="utf-8",
                 )
                 with opened(load_recipe(path), args.out, lambda text: None) as job:

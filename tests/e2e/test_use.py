@@ -162,3 +162,13 @@ def test_a_classifier_answers_each_line_with_its_labels(classifier: Path) -> Non
     lines = said.out.splitlines()
     assert len(lines) == 2
     assert {word for word in lines[0].split() if word[0].isalpha()} == set(LABELS)
+
+
+def test_rows_to_answer_are_tidied_as_the_training_rows_were(classifier: Path) -> None:
+    said = []
+    for name, text in (("plain", "the café is red & warm"), ("dirty", "<p>the cafÃ© is   red &amp; warm</p>")):
+        write_rows(Path(f"{name}.csv"), [{"message": text}])
+        assert luthier("predict", "classify", f"{name}.csv", "-o", f"{name}.jsonl").code == 0
+        said.append(json.loads(Path(f"{name}.jsonl").read_text(encoding="utf-8")))
+    assert said[0]["score"] == said[1]["score"]
+    assert "<p>" in said[1]["message"], "the row itself comes back as it was given"

@@ -93,6 +93,15 @@ def clean(examples: Iterable[AnyExample], steps: Sequence[RowStep | KeyStep], el
     return Cleaned(tuple(rows), tuple(dropped), dict(added))
 
 
+def tidied(example: AnyExample, steps: Sequence[RowStep | KeyStep]) -> AnyExample:
+    """A row that waits for its answer, changed as the steps changed the training rows; it is answered whatever it is like."""
+    for step in steps:
+        if not isinstance(step, KeyStep):
+            outcome = step.apply(example)
+            example = outcome.example if isinstance(outcome, Changed) else example
+    return example
+
+
 def _one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], added: Counter[str]) -> list[KeptRow]:
     left: list[KeptRow] = []
     for row in rows:

@@ -56,9 +56,10 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, tuned.card.layout, tuned.card.max_tokens)
     systems = [_tuned(recipe, tuned.card, speaker, sides)]
-    for rest in (lambda: [_base(recipe, tuned.card, sides)], lambda: _simple(recipe, sides)):
-        pause()
-        systems += rest()
+    pause()
+    systems.append(_base(recipe, tuned.card, sides))
+    pause()
+    systems += _simple(recipe, sides)
     pause()
     looks = count_look(runs, gold_hash(gold), answers_hash(systems[0]), recipe.name)
     evaluation = evaluate(recipe.goal, gold, systems, replace(facts, looks=looks))

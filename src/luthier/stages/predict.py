@@ -11,8 +11,10 @@ from luthier.core.examples import AnyExample, Labelled
 from luthier.core.files import read_json
 from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
+from luthier.core.loading import load
 from luthier.core.progress import progress
 from luthier.core.runs import Run, find_run
+from luthier.data.pipeline import tidied
 from luthier.data.questions import Waiting, read_questions
 from luthier.data.record import BadRow
 from luthier.objectives import Classify
@@ -20,6 +22,7 @@ from luthier.serve import bundle
 from luthier.stages import answering
 from luthier.stages.answering import Speaker
 from luthier.stages.answers_file import AnswersFile
+from luthier.stages.recipe import Recipe
 from luthier.stages.tune import device
 
 CHUNK = 256
@@ -54,13 +57,14 @@ def _answer_all(
     answers = AnswersFile.begin(out, file, run.bundle, {"abstain_below": abstain_below, "tune": _trained(run)})
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
+    steps = load(Recipe, run.recipe).prepare.steps  # what was trained was tidied, so what is served is
     rows = _readable(file, card)
     for _ in islice(rows, answers.n_done):
         pass
     with progress(None, "predicting", "rows", start=answers.n_done) as bar:
         while part := list(islice(rows, CHUNK)):
             interruption.check()
-            said = _said([row.example for row in part], card, speaker, abstain_below)
+            said = _said([tidied(row.example, steps) for row in part], card, speaker, abstain_below)
             answers.add([{**_aside(row.record), **one} for row, one in zip(part, said, strict=True)])
             bar.advance(len(part))
     return {"out": str(out), "n_rows": answers.finish(), "n_abstained": answers.n_abstained}
