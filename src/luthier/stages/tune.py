@@ -157,9 +157,9 @@ def _width(recipe: Recipe) -> int:
 
 
 def _longest_reply(ready: Prepared) -> int:
-    """How long replies may be when they are generated: half again the longest that was trained."""
-    longest = max((row.n_supervised for row in ready.train.rows), default=0)
-    return max(16, min(math.ceil(1.5 * longest), ready.max_tokens // 2))
+    """How long replies may be when they are generated: half again as long as all but a twentieth of those that were trained."""
+    lengths = sorted(row.n_supervised for row in ready.train.rows)
+    return max(16, min(math.ceil(1.5 * lengths[int(0.95 * (len(lengths) - 1))]), ready.max_tokens // 2))
 
 
 def _record(ready: Prepared, result: FitResult, precision: str, rate: float | None, differs: tuple[str, ...]) -> dict[str, Json]:
