@@ -38,6 +38,8 @@ def assert_report(report: Mapping[str, Any], task: str, n_test: int) -> None:
     _assert_comparisons(report)
     assert set(report["proofs"]) | set(report["not_applicable"]) <= PROOFS
     assert set(report["proofs"]) & set(report["not_applicable"]) == set()
+    assert {"split_certificate", "test_untouched", "every_row_supervised"} <= set(report["proofs"])
+    assert {"stop_token_trained", "label_map_round_trips"} <= set(report["proofs"]) | set(report["not_applicable"])
     assert all(list(one) == ["holds", "detail"] for one in report["proofs"].values())
     assert all(list(one) == ["claim", "holds", "evidence"] for one in report["reasons"])
     assert report["reasons"], "a verdict has reasons"

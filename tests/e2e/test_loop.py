@@ -229,9 +229,9 @@ def test_compare_gives_paired_differences_of_two_runs(workplace: Path, recipes: 
     values = [reports[name]["systems"]["tuned"][metric]["value"] for name in ("classify", "other")]
     assert [said.json["systems"][f"run:{name}"][metric]["value"] for name in ("classify", "other")] == values
     (one,) = said.json["comparisons"]
-    assert (one["a"], one["b"]) == ("classify", "other")
+    assert (one["a"], one["b"]) == ("run:classify", "run:other")
     assert one["difference"] == pytest.approx(values[0] - values[1])
-    assert "classify − other" in luthier("compare", "classify", "other").out
+    assert "run:classify − run:other" in luthier("compare", "classify", "other").out
 
 
 def recipe_named(made: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from luthier.core.jsonvalue import Json
 from luthier.data.columns import lookup
 from luthier.data.record import BadRow, RowError
 from luthier.data.shapes import LAYOUTS
-from luthier.data.survey import survey
+from luthier.data.survey import SourceFile, survey
 
 TRUTHS = ("label", "completion", "output")
 """The roles that say what is right, and so what a row may lack while it waits."""
@@ -25,14 +25,19 @@ class Waiting:
     example: AnyExample
 
 
-def read_questions(source: str, layout: str, fields: Mapping[str, str]) -> Iterator[Waiting | BadRow]:
-    """Every row of a file, by the layout and the columns that were trained.
+def read_questions(source: str, layout: str, fields: Mapping[str, str], format_: str = "auto") -> Iterator[Waiting | BadRow]:
+    """Every row of a file, or of all files of a folder, by the layout and the columns that were trained.
 
     Raises:
         LuthierError: the file cannot be read, or lacks a column that is asked with.
 
     """
-    (one, *_) = survey(source, "auto", None)
+    # A text file is read by lines or whole as the training rows were; tables say themselves what they are.
+    for one in survey(source, format_ if format_ == "text" else "auto", None):
+        yield from _questions_of(one, layout, fields)
+
+
+def _questions_of(one: SourceFile, layout: str, fields: Mapping[str, str]) -> Iterator[Waiting | BadRow]:
     shape = LAYOUTS[layout](fields)
     truths = [column for role, column in fields.items() if role in TRUTHS]
     asked = {role: column for role, column in fields.items() if role not in TRUTHS and role in shape.needs}

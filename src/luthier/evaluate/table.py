@@ -12,6 +12,7 @@ from rich.text import Text
 from luthier.evaluate.estimates import Comparison, Estimate
 from luthier.evaluate.metrics import METRICS
 from luthier.evaluate.report import Report
+from luthier.evaluate.verdict import Reason
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -34,8 +35,15 @@ def _verdict(report: Report) -> RenderableType:
     word = "SHIP" if report.verdict == "ship" else "HOLD"
     said = "every claim holds" if report.verdict == "ship" else "not every claim holds"
     lines = [Text(f"{word}: {said}", style="bold green" if report.verdict == "ship" else "bold red")]
-    lines += [Text(f"  {'✓' if reason.holds else '✗'} {reason.claim}: {reason.evidence}") for reason in report.reasons]
+    lines += [Text(f"  {_mark(reason)} {reason.claim}: {reason.evidence}") for reason in report.reasons]
     return Group(*lines)
+
+
+def _mark(reason: Reason) -> str:
+    """A tick or a cross for a claim; a plain mark for what is no claim of ours but has to be known."""
+    if reason.claim.startswith("the classical baseline"):
+        return "!"
+    return "✓" if reason.holds else "✗"
 
 
 def _systems(report: Report) -> Table:

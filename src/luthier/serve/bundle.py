@@ -38,7 +38,10 @@ class Card:
 
     `base` names the base model and `base_hash` its content; `layout` is what the probe settled; `max_tokens` is the
     longest row that was trained, and prompts are cut to it in the same way. `about` is the goal in words. `rows_layout`
-    and `rows_fields` are what the training rows were recognised as, so that rows to answer are read in the same way.
+    and `rows_fields` are what the training rows were recognised as, so that rows to answer are read in the same way;
+    `prepare` is the recipe's section of that name as TOML, so that they are tidied in the same way. `system` is the system
+    prompt that every trained conversation begins with, '' where there is none. `training` names the training that the
+    tensors came from.
     """
 
     name: str
@@ -54,6 +57,10 @@ class Card:
     about: str = ""
     rows_layout: str = ""
     rows_fields: Mapping[str, str] = field(default_factory=dict)
+    rows_format: str = "auto"
+    prepare: str = ""
+    system: str = ""
+    training: str = ""
 
     def as_json(self) -> dict[str, Json]:
         """The card as it stands in the file."""

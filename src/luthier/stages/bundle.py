@@ -24,6 +24,7 @@ def finish(recipe: Recipe, run: Run, report: Mapping[str, Json]) -> None:
     write_json(folder / "bundle.json", replace(read_card(folder), about=recipe.goal.about).as_json())
     write_text(folder / "recipe.toml", dump(recipe))
     write_json(folder / "report.json", report)
+    write_json(run.proofs, {"proofs": report["proofs"], "not_applicable": report["not_applicable"]})
     write_json(folder / "proofs.json", {"proofs": report["proofs"], "not_applicable": report["not_applicable"]})
     write_text(folder / "requirements.lock", "".join(f"{name}=={metadata.version(name)}\n" for name in _LOCKED))
     write_text(folder / "README.md", card_text(read_card(folder), report))
@@ -46,7 +47,8 @@ def card_text(card: Card, report: Mapping[str, Json]) -> str:
         one = found.get(str(goal["metric"])) if isinstance(found, Mapping) else None
         if isinstance(one, Mapping) and one.get("value") is not None:
             lines.append(f"| {name} | {one['value']:.3f} | {one['low']:.3f} to {one['high']:.3f} | {one['n']} |")
-    lines += ["", "## How to run it", "", "    pip install -r requirements.lock", "    luthier predict RUN FILE -o OUT", ""]
+    how = "luthier predict FOLDER_OF_THIS_FILE rows.csv -o answers.csv"
+    lines += ["", "## How to run it", "", "    pip install -r requirements.lock", f"    {how}", ""]
     lines += [f"Tuned by {card.method} from `{card.base}`; rows of up to {card.max_tokens:,} tokens. Proofs stand in `proofs.json`.", ""]
     return "\n".join(lines)
 

@@ -46,11 +46,13 @@ class Checked:
     cost: Mapping[str, Any]
     defaults: tuple[Default, ...]
     warnings: tuple[str, ...]
+    settled: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """What a default that depends on the run comes to, by the option's path."""
 
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints."""
         defaults: list[Json] = [
-            {"option": one.path, "value": _plain(one.value), "about": one.about, "why": one.why} for one in self.defaults
+            {"option": one.path, "value": _plain(self._value(one)), "about": one.about, "why": one.why} for one in self.defaults
         ]
         return {
             "prepare": dict(self.prepared),
@@ -59,6 +61,9 @@ class Checked:
             "defaults": defaults,
             "warnings": list(self.warnings),
         }
+
+    def _value(self, one: Default) -> object:
+        return self.settled.get(one.path, one.value)
 
     def as_text(self) -> str:
         """For the terminal."""
@@ -70,12 +75,14 @@ class Checked:
         lines += [
             f"layout {cost['layout']}: {cost['why_layout']}; {cost['nodes_per_token']:.2f} computed for each token of the rows",
             f"{cost['n_steps']:,} steps, learning rate {cost['learning_rate']:g}",
-            f"{cost['n_trained']:,} trained parameters beside or among the model's {cost['n_parameters']:,}",
-            f"about {duration(cost['seconds'])} of training and {cost['memory_mb']:,} MB, as far as one step tells",
+            f"{cost['n_trained']:,} parameters are trained; the base model has {cost['n_parameters']:,}",
+            f"about {duration(max(1, cost['seconds']))} of training and {cost['memory_mb']:,} MB, as far as one step tells",
             "",
             "Not said in the recipe:",
         ]
-        lines += [f"  {one.path} = {_shown(one.value)}" + (f"   ({one.why})" if one.why else "") for one in self.defaults]
+        for one in self.defaults:
+            why = f"   ({one.why})" if one.why else ""
+            lines.append(f"  {one.path} = {_shown(self._value(one))}{why}")
         return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])
 
 
@@ -98,7 +105,15 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     ready = assemble(recipe, train, validation)
     cost = _cost(recipe, ready)
     rows = {**ready.train.counts(), "max_tokens": ready.max_tokens}
-    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), (*found.warnings, *_warnings(recipe, ready)))
+    settled: dict[str, object] = {
+        "goal.metric": recipe.goal.judged_by,
+        "goal.beat": recipe.goal.to_beat,
+        "train.learning_rate": cost["learning_rate"],
+        "train.max_tokens": ready.max_tokens,
+        "train.evaluate_every": recipe.train.n_between_evaluations(cost["n_steps"]),
+    }
+    warnings = (*found.warnings, *_warnings(recipe, ready))
+    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled)
 
 
 def _cost(recipe: Recipe, ready: Prepared) -> dict[str, Any]:
@@ -175,5 +190,13 @@ def _plain(value: object) -> Json:
 def _shown(value: object) -> str:
     plain = _plain(value)
     if isinstance(plain, list) and all(isinstance(one, Mapping) and "kind" in one for one in plain):
-        return ", ".join(str(one["kind"]) for one in plain if isinstance(one, Mapping))
-    return "none" if plain is None else str(plain)
+        return ", ".join(_step(one) for one in plain if isinstance(one, Mapping))
+    if isinstance(plain, list):
+        return ", ".join(map(str, plain)) or "nothing"
+    return "off" if plain is None else '""' if plain == "" else str(plain)
+
+
+def _step(one: Mapping[str, Json]) -> str:
+    """A step with its settings, as `length(min_characters = 1)`."""
+    settings = ", ".join(f"{name} = {value}" for name, value in one.items() if name != "kind" and value is not None)
+    return f"{one['kind']}({settings})" if settings else str(one["kind"])

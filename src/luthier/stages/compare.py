@@ -34,7 +34,7 @@ class Compared:
 
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints: systems and comparisons as in the report contract."""
-        systems: dict[str, Json] = {f"run:{name}": {self.metric: one.as_dict()} for name, one in self.estimates.items()}
+        systems: dict[str, Json] = {name: {self.metric: one.as_dict()} for name, one in self.estimates.items()}
         return {"schema": 1, "metric": self.metric, "systems": systems, "comparisons": [one.as_dict() for one in self.comparisons]}
 
     def as_text(self) -> str:
@@ -73,8 +73,8 @@ def compare_runs(names: Sequence[str], runs: Path) -> Compared:
         raise LuthierError(" and ".join(names), "they were tested on different rows", "compare runs with the same data, seed and split")
     goal = reports[0]["goal"]
     metric = metric_named(goal["metric"], labels_of(golds[0], *systems) if goal["task"] == "classify" else ())
-    estimates = {system.name: estimate(metric, golds[0], system.answers, seed=0) for system in systems}
-    pairs = [compare(metric, golds[0], a, b, seed=0) for a, b in itertools.combinations(systems, 2)]
+    estimates = {system.name: estimate(metric, golds[0], system.answers, seed=reports[0]["seed"]) for system in systems}
+    pairs = [compare(metric, golds[0], a, b, seed=reports[0]["seed"]) for a, b in itertools.combinations(systems, 2)]
     return Compared(goal["metric"], estimates, corrected(pairs))
 
 
@@ -93,4 +93,4 @@ def _answers(run: Run) -> tuple[tuple[Gold, ...], System]:
         gold.append(Gold(str(row["id"]), str(row["gold"]), row["group"]))  # type: ignore[arg-type]
         one = said["tuned"]
         answers.append(Answer(str(row["id"]), one["answer"], None, one.get("loss_nats"), one.get("n_tokens")))
-    return tuple(gold), System(run.name, tuple(answers))
+    return tuple(gold), System(f"run:{run.name}", tuple(answers))

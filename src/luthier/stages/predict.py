@@ -8,13 +8,12 @@ from pathlib import Path
 
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Labelled
-from luthier.core.files import read_json
 from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
-from luthier.core.loading import load
+from luthier.core.loading import loads
 from luthier.core.progress import progress
-from luthier.core.runs import Run, find_run
-from luthier.data.pipeline import tidied
+from luthier.core.runs import find_run
+from luthier.data.pipeline import Prepare, tidied
 from luthier.data.questions import Waiting, read_questions
 from luthier.data.record import BadRow
 from luthier.objectives import Classify
@@ -22,7 +21,6 @@ from luthier.serve import bundle
 from luthier.stages import answering
 from luthier.stages.answering import Speaker
 from luthier.stages.answers_file import AnswersFile
-from luthier.stages.recipe import Recipe
 from luthier.stages.tune import device
 
 CHUNK = 256
@@ -38,26 +36,26 @@ def predict_file(name: str, file: Path, out: Path, abstain_below: float, runs: P
         LuthierError: no such run, a file that cannot be read, rows that cannot be answered, or an `out` that exists.
 
     """
-    run = find_run(runs, name)
-    card = bundle.read_card(run.bundle)
+    folder = bundle_of(name, runs)
+    card = bundle.read_card(folder)
     if card.task == "pretrain":
         raise LuthierError(name, "a model of plain text has nothing to answer", "use a run whose task is classify, answer or chat")
     if abstain_below and card.task != "classify":
         raise LuthierError("--abstain-below", f"it has no effect on the task {card.task}, whose answers have no score", "leave it out")
     with interruptible() as interruption:
-        return _answer_all(run, card, file, out, abstain_below, interruption)
+        return _answer_all(folder, card, file, out, abstain_below, interruption)
 
 
 def _answer_all(
-    run: Run, card: bundle.Card, file: Path, out: Path, abstain_below: float, interruption: Interruption
+    folder: Path, card: bundle.Card, file: Path, out: Path, abstain_below: float, interruption: Interruption
 ) -> dict[str, Json]:
     """Read the file once to see that all of it can be read, and again to answer it."""
     for _ in _readable(file, card):
         interruption.check()
-    answers = AnswersFile.begin(out, file, run.bundle, {"abstain_below": abstain_below, "tune": _trained(run)})
-    tuned = bundle.open_bundle(run.bundle, device=str(device()))
+    answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below, "training": card.training})
+    tuned = bundle.open_bundle(folder, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
-    steps = load(Recipe, run.recipe).prepare.steps  # what was trained was tidied, so what is served is
+    steps = loads(Prepare, card.prepare, "bundle.json").steps
     rows = _readable(file, card)
     for _ in islice(rows, answers.n_done):
         pass
@@ -70,11 +68,14 @@ def _answer_all(
     return {"out": str(out), "n_rows": answers.finish(), "n_abstained": answers.n_abstained}
 
 
-def _trained(run: Run) -> Json:
-    """What tells one training of a run from another: answers of two of them do not belong into one file."""
-    path = run.done("tune")
-    done = read_json(path) if path.is_file() else None
-    return done.get("fingerprint") if isinstance(done, Mapping) else None
+def bundle_of(name: str, runs: Path) -> Path:
+    """The bundle that a user means: a run's, by name or folder, or a bundle's own folder.
+
+    Raises:
+        LuthierError: there is neither.
+
+    """
+    return Path(name) if (Path(name) / "bundle.json").is_file() else find_run(runs, name).bundle
 
 
 def _aside(record: Mapping[str, Json]) -> dict[str, Json]:
@@ -91,7 +92,7 @@ def _aside(record: Mapping[str, Json]) -> dict[str, Json]:
 def _readable(file: Path, card: bundle.Card) -> Iterator[Waiting]:
     """The rows to answer; those that cannot be read are collected and, at the end, refused."""
     complaints = Complaints()
-    for row in read_questions(str(file), card.rows_layout, dict(card.rows_fields)):
+    for row in read_questions(str(file), card.rows_layout, dict(card.rows_fields), card.rows_format):
         if isinstance(row, BadRow):
             complaints.extend(row.as_error())
         else:

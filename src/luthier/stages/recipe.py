@@ -73,6 +73,10 @@ class Recipe:
             yield "model.weights", "are random, and LoRA would leave them so", 'set [method] kind to "full"'
         if self.data.split.validation == 0 and self.train.patience is not None and "train.patience" in given:
             yield "train.patience", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
+        if self.data.split.validation == 0 and self.train.evaluate_every is not None:
+            yield "train.evaluate_every", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
+        if self.goal.task == "pretrain" and self.train.too_long != "error":
+            yield "train.too_long", "has no effect on plain text, which is cut into windows that fit", "remove it"
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -89,9 +93,11 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its relative paths made absolute."""
     source = recipe.data.source
     sources = (source,) if isinstance(source, str) else source
-    found = tuple(str((folder / one).resolve()) for one in sources)
+    found = tuple(str((folder / Path(one).expanduser()).resolve()) for one in sources)
     base = recipe.model.base
-    if base.startswith(".") or (folder / base / "config.json").is_file():
+    if base.startswith("~"):
+        base = str(Path(base).expanduser())
+    elif base.startswith(".") or (folder / base / "config.json").is_file():
         base = str((folder / base).resolve())
     return replace(
         recipe, data=replace(recipe.data, source=found[0] if isinstance(source, str) else found), model=replace(recipe.model, base=base)

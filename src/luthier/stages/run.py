@@ -18,11 +18,13 @@ from luthier.core.loading import dump
 from luthier.core.runs import Run
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
+from luthier.serve.bundle import read_card
 from luthier.stages import bundle as bundle_stage
 from luthier.stages.evaluate import Sides, evaluate_run, proofs_so_far
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
 from luthier.stages.sources import source_hashes, verify
+from luthier.stages.texts import prepared_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
 FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 1, "evaluate": 1, "bundle": 1}
@@ -105,6 +107,7 @@ def run_tune(job: Job) -> dict[str, Json]:
     recipe = job.recipe
     refuse_base(recipe.model.base)
     prepared = run_prepare(job)
+    job.say(prepared_text(prepared, job.run.folder))
     inputs: dict[str, Json] = {
         "kept": file_hash(job.run.kept),
         "base": base_hash(recipe.model.base),
@@ -126,7 +129,11 @@ def run_tune(job: Job) -> dict[str, Json]:
 
 def run_evaluate(job: Job) -> dict[str, Json]:
     """The bundle against its rivals; gives the report."""
+    if job.recipe.data.split.test == 0:
+        fix = "give it a share, or stop after `luthier tune`"
+        raise LuthierError("recipe [data.split] test", "is 0, so there is nothing to evaluate on", fix)
     tuned = run_tune(job)
+    job.say(tuned_text(tuned, job.run.folder))
     recipe, run = job.recipe, job.run
     done = read_json(run.done("tune"))
     assert isinstance(done, Mapping), "a stage that is done has said so"
@@ -135,8 +142,8 @@ def run_evaluate(job: Job) -> dict[str, Json]:
     def work() -> dict[str, Json]:
         job.interruption.check()
         cleaning: Any = read_json(run.cleaning)
-        proofs, not_applicable = proofs_so_far(cleaning, tuned)
         sides = Sides(*(load_side(run.folder, side) for side in ("train", "validation", "test")))
+        proofs, not_applicable = proofs_so_far(read_card(run.bundle), cleaning, tuned, sides)
         facts = RunFacts(
             run=recipe.name,
             data_hash=cleaning["test_hash"],

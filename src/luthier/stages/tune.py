@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 import torch
 
 from luthier.core.errors import LuthierError
-from luthier.core.examples import AnyExample, Labelled
+from luthier.core.examples import AnyExample, Chat, Labelled
 from luthier.core.interrupts import Interruption
 from luthier.core.jsonvalue import Json
+from luthier.core.loading import dump
 from luthier.core.runs import Run
 from luthier.models.heads import Pooling
 from luthier.models.load import Base, base_hash, load, load_config, load_tokenizer
@@ -76,7 +77,10 @@ def assemble(recipe: Recipe, train: Sequence[AnyExample], validation: Sequence[A
 
     """
     base = load(recipe.model.base, dtype, str(device()), recipe.model.weights, recipe.seed)
-    max_tokens = min(base.context, recipe.train.max_tokens or base.context)
+    asked = recipe.train.max_tokens or base.context
+    if asked > base.context:
+        raise LuthierError("[train] max_tokens", f"is {asked:,}, and the model reads {base.context:,}", "lower it, or leave it out")
+    max_tokens = asked
     objective = objective_of(recipe, train, max_tokens)
     rowed = to_rows(train, objective, base.renderer, max_tokens, recipe.train.too_long)
     # Validation rows are measured, never learnt from: a long one is cut like a long prompt that is served.
@@ -146,10 +150,16 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     card = bundle.Card(
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
         _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), pooling, recipe.goal.about,
-        rows.layout, rows.fields,
+        rows.layout, rows.fields, recipe.data.format, dump(recipe.prepare), common_system(rows.train), fingerprint,
     )  # fmt: skip
     bundle.save(card, method, network, base.tokenizer, run.bundle)
     return _record(ready, result, plan.precision.why, options.learning_rate, differs)
+
+
+def common_system(train: Sequence[AnyExample]) -> str:
+    """The system prompt that every conversation begins with; '' where they differ or have none."""
+    firsts = {example.messages[0].text if example.messages[0].role == "system" else "" for example in train if isinstance(example, Chat)}
+    return firsts.pop() if len(firsts) == 1 else ""
 
 
 def _width(recipe: Recipe) -> int:
@@ -162,6 +172,12 @@ def _longest_reply(ready: Prepared) -> int:
     return max(16, min(math.ceil(1.5 * lengths[int(0.95 * (len(lengths) - 1))]), ready.max_tokens // 2))
 
 
+def _n_stop_trained(ready: Prepared) -> int:
+    """The rows whose last trained token is the one that ends a reply."""
+    stop = ready.base.renderer.stop_id
+    return sum(int(row.tokens[row.weights > 0][-1]) == stop for row in ready.train.rows if row.n_supervised)
+
+
 def _record(ready: Prepared, result: FitResult, precision: str, rate: float | None, differs: tuple[str, ...]) -> dict[str, Json]:
     return {
         "fit": asdict(result),
@@ -169,7 +185,7 @@ def _record(ready: Prepared, result: FitResult, precision: str, rate: float | No
         "precision": precision,
         "learning_rate": rate,
         "n_parameters": ready.base.n_parameters,
-        "train": dict(ready.train.counts()),
+        "train": {**ready.train.counts(), "n_stop_trained": _n_stop_trained(ready)},
         "validation": dict(ready.validation.counts()),
         "differs": list(differs),
     }

@@ -14,7 +14,7 @@ from luthier.data.shapes.plain import TEXT_NAMES
 LABEL_NAMES = (
     "label", "category", "class", "class_index", "intent", "sentiment", "labels", "label_text", "label_name", "target",
     "topic", "emotion", "tag", "genre", "polarity", "is_spam", "spam", "toxic", "classification", "coarse_label",
-    "fine_label", "rating", "stars", "priority", "department", "queue", "type", "y",
+    "fine_label", "team", "group", "status", "reason", "kind", "outcome", "rating", "stars", "priority", "department", "queue", "type", "y",
 )  # fmt: skip
 _MANY = 40
 _SHARE_DISTINCT = 0.9
