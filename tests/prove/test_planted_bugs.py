@@ -85,8 +85,8 @@ BUGS = (
     Bug(
         "cluster split apart",
         "data/components.py",
-        "components.join(first_with.setdefault(key, i), i)",
-        "first_with.setdefault(key, i)",
+        "self._parents[max(a, b)] = min(a, b)",
+        "self._parents[max(a, b)] = max(a, b)",
         "tests/invariants/test_split.py::test_no_group_and_no_near_duplicate_stands_on_two_sides",
     ),
     Bug(
