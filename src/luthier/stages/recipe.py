@@ -35,7 +35,7 @@ class Head:
     pooling: Pooling = option(
         "mean",
         about="which state a row is judged by: that of its last token, or the mean of all",
-        why="the better of the two where it was measured (docs/log.md)",
+        why="each word counts; last and mean were too close to tell apart (docs/log.md)",
     )
     label_smoothing: float = option(
         0.0, about="the share of the target that is spread over all labels", why="confidence stays what the data say"
