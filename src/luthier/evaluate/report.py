@@ -12,6 +12,7 @@ from platform import python_version
 from luthier.core.errors import LuthierError
 from luthier.core.files import write_json, write_jsonl
 from luthier.core.jsonvalue import Json
+from luthier.core.proofs import Proof
 from luthier.evaluate.answers import Answer, Gold, System, aligned, labels_of
 from luthier.evaluate.compare import compare, corrected
 from luthier.evaluate.estimates import Comparison, Estimate
@@ -24,14 +25,6 @@ from luthier.evaluate.verdict import ALPHA, Evidence, Goal, Reason, Verdict, jud
 SCHEMA = 1
 TUNED = "tuned"
 MAX_CONFUSIONS = 200
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the run proved about itself: whether it holds, and the numbers behind it."""
-
-    holds: bool
-    detail: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from luthier.core.errors import LuthierError
+from luthier.core.proofs import Proof
 from luthier.evaluate.estimates import Comparison, Estimate
 from luthier.evaluate.metrics import METRICS
-from luthier.evaluate.report import SCHEMA, Proof, Report, RunFacts
+from luthier.evaluate.report import SCHEMA, Report, RunFacts
 from luthier.evaluate.verdict import Goal, Reason
 
 

@@ -20,8 +20,9 @@ from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.serve.bundle import read_card
 from luthier.stages import bundle as bundle_stage
-from luthier.stages.evaluate import Sides, evaluate_run, proofs_so_far
+from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import load_side, prepare
+from luthier.stages.prove import proofs_so_far
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
 from luthier.stages.sources import source_hashes, verify
 from luthier.stages.texts import prepared_text, tuned_text

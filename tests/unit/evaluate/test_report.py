@@ -12,9 +12,10 @@ from tests.made_up_answers import golds, losses, noisy, system
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, read_jsonl, write_text
 from luthier.core.jsonvalue import Json
+from luthier.core.proofs import Proof
 from luthier.evaluate.answers import Answer, System, answers_hash, gold_hash
 from luthier.evaluate.looks import count_look
-from luthier.evaluate.report import Evaluation, Proof, RunFacts, evaluate, versions, write_evaluation
+from luthier.evaluate.report import Evaluation, RunFacts, evaluate, versions, write_evaluation
 from luthier.evaluate.table import print_report
 from luthier.evaluate.verdict import Goal
 
