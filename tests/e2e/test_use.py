@@ -156,6 +156,28 @@ def test_chat_answers_each_line_until_the_input_ends(workplace: Path, recipes: R
     assert luthier("chat", model, "--temperature", "1", "--seed", "3", stdin="ru te\n").code == 0
 
 
+def test_options_that_change_nothing_are_refused_in_chat(classifier: Path, model: Path) -> None:
+    for arguments, wheres in (
+        ((model, "--seed", "3"), ["--seed"]), ((model, "--temperature", "0", "--seed", "3"), ["--seed"]),
+        (("classify", "--temperature", "0.5", "--seed", "3"), ["--temperature", "--seed"]),
+    ):  # fmt: skip
+        said = luthier("chat", *arguments, stdin="ru te\n")
+        assert said.code == 2, said
+        assert [line.split(":")[0] for line in said.err.splitlines() if line.startswith("--")] == wheres
+
+
+def test_what_a_model_cannot_read_is_told_with_the_answer(classifier: Path, model: Path) -> None:
+    long = "ba ko mi ru te lo " * 200
+    write_rows(Path("new.csv"), [{"message": "mend it"}, {"message": long}])
+    said = luthier("predict", "classify", "new.csv", "-o", "out.csv", "--json").json
+    assert said["n_cut"] == 1
+    assert said["n_tokens_cut"] > 100
+    assert "too long and cut: 1 (by" in luthier("predict", "classify", "new.csv", "-o", "again.csv").err
+    for name in ("classify", model):
+        spoken = luthier("chat", name, stdin=f"ru te\n{long}\n")
+        assert spoken.err.count("! too long for the model:") == 1
+
+
 def test_a_classifier_answers_each_line_with_its_labels(classifier: Path) -> None:
     said = luthier("chat", "classify", stdin="mend the broken neck\nhire it\n")
     assert said.code == 0

@@ -31,7 +31,7 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
     "predict": [
         ("RUN", "required"), ("FILE", "required"), ("-o --out", "OUT", "required"), ("--abstain-below", "P", 0.0), RUNS, JSON,
     ],
-    "chat": [("RUN", "required"), ("--temperature", "T", 0.0), ("--seed", "N", 0), RUNS],
+    "chat": [("RUN", "required"), ("--temperature", "T", None), ("--seed", "N", None), RUNS],
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -208,14 +208,19 @@ def predict(
     from luthier.stages.predict import predict_file
 
     found = predict_file(name, file, out, abstain_below, runs)
-    _result(found, as_json, lambda: _say(f"{found['n_rows']:,} rows answered in {out}"))
+    cut = f"; too long and cut: {found['n_cut']:,} (by {found['n_tokens_cut']:,} tokens in all)" if found["n_cut"] else ""
+    _result(found, as_json, lambda: _say(f"{found['n_rows']:,} rows answered in {out}{cut}"))
 
 
 @app.command()
 def chat(
     name: RunName,
-    temperature: Annotated[float, typer.Option("--temperature", metavar="T", min=0, help="0 takes the likeliest token.")] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Of the draws, where there are any.")] = 0,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="T", min=0, help="0 (default): the likeliest token.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Of the draws at a temperature above 0; 0 by default.", show_default=False)
+    ] = None,
     runs: Runs = RUNS,
 ) -> None:
     """Talk to a run's model, or to a base such as `sprout`, in the terminal.

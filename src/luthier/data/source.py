@@ -80,6 +80,8 @@ def recognise(data: Data, want: str | None = None) -> Recognised:
 
     """
     files = survey(data.source, data.format, data.encoding)
+    if data.encoding is not None and all(isinstance(one.reader, Parquet) for one in files):
+        raise LuthierError("[data] encoding", "it has no effect on Parquet, which says itself how its texts are written", "remove it")
     samples = _sample(files)
     sample = Sample(tuple(record for records in samples.values() for record in records))
     layout = settle(sample, data.fields, want, files[0].file.name)

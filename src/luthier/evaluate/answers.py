@@ -44,11 +44,15 @@ class Answer:
 
 @dataclass(frozen=True)
 class System:
-    """One thing that answers (`tuned`, `base`, `majority`, …), its answers, and a line on how it was made."""
+    """One thing that answers (`tuned`, `base`, `majority`, …), its answers, and a line on how it was made.
+
+    `shortened` says in words which questions did not fit it and were cut; '' where none were.
+    """
 
     name: str
     answers: tuple[Answer, ...]
     about: str = ""
+    shortened: str = ""
 
 
 def labelled_answer(name: str, probabilities: Mapping[str, float], gold: str | None = None) -> Answer:

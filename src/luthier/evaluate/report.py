@@ -108,6 +108,7 @@ class Evaluation:
         estimates = self.report.systems[system.name]
         found: dict[str, Json] = {
             "about": system.about,
+            "shortened": system.shortened,
             "few_rows": [name for name, one in estimates.items() if one.value is not None and one.few],
             "n_groups": {name: one.n_groups for name, one in estimates.items() if one.n_groups is not None},
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,31 @@ READ_NODES = 4096
 """Nodes of one batch that is only read."""
 
 
+@dataclass
+class Shortened:
+    """What did not fit the model so far.
+
+    `n_tokens_cut` holds, for each question in the order of asking, how many tokens were left out of it. `n_measured_cut`
+    counts the rows whose true answer was measured behind a question that had to be cut, `n_unmeasured` those whose true
+    answer was itself too long.
+    """
+
+    n_tokens_cut: list[int] = field(default_factory=list)
+    n_measured_cut: int = 0
+    n_unmeasured: int = 0
+
+    def as_text(self) -> str:
+        """The counts in words; '' where everything fitted."""
+        parts = []
+        if n_cut := sum(n > 0 for n in self.n_tokens_cut):
+            parts.append(f"questions too long for the model, and cut: {n_cut:,} (by {sum(self.n_tokens_cut):,} tokens in all)")
+        if self.n_measured_cut:
+            parts.append(f"true answers measured behind a question that was cut: {self.n_measured_cut:,}")
+        if self.n_unmeasured:
+            parts.append(f"true answers too long to be measured: {self.n_unmeasured:,}")
+        return "; ".join(parts)
+
+
 @dataclass(frozen=True, eq=False)
 class Speaker:
     """A network, its tokenizer, and how it may be used: everything that answering needs."""
@@ -38,6 +63,13 @@ class Speaker:
     tokenizer: LoadedTokenizer
     layout: Literal["forest", "padded"]
     max_tokens: int
+    shortened: Shortened = field(default_factory=Shortened)
+    """What has been cut so far, so that nobody is told of answers without being told of that."""
+
+    def fitted(self, prompt: list[int], room: int) -> list[int]:
+        """A prompt cut, as in training, to `room` tokens; the cut is counted."""
+        self.shortened.n_tokens_cut.append(max(len(prompt) - room, 0))
+        return cut_prompt(prompt, room)
 
     @property
     def renderer(self) -> Renderer:
@@ -87,6 +119,7 @@ def classify(speaker: Speaker, objective: Classify, examples: Sequence[Labelled]
     for i, example in enumerate(examples):
         fitted = cut_to(objective.rows(Labelled(str(i), example.text, None), speaker.renderer)[0], speaker.max_tokens)
         assert not isinstance(fitted, Unfit), "a text to classify can always be cut"
+        speaker.shortened.n_tokens_cut.append(fitted.n_removed if isinstance(fitted, Cut) else 0)
         rows.append(fitted.row if isinstance(fitted, Cut) else fitted)
     found = np.zeros((len(rows), len(objective.labels)))
     parts = speaker.plan.cut(rows)
@@ -108,7 +141,7 @@ def label_answers(objective: Classify, examples: Sequence[Labelled], probabiliti
 def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: int, progress_label: str = "") -> list[str]:
     """Greedy replies to what the examples ask; a question that leaves no room for the longest reply is cut as in training."""
     room = max(1, speaker.max_tokens - max_reply_tokens)
-    prompts = [cut_prompt(speaker.renderer.prompt(question_of(example)), room) for example in examples]
+    prompts = [speaker.fitted(speaker.renderer.prompt(question_of(example)), room) for example in examples]
     engine = speaker.engine
     size = engine.max_sequences
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
@@ -130,6 +163,8 @@ def truth_nats(speaker: Speaker, examples: Sequence[AnyExample], window: int) ->
     for i, example in enumerate(examples):
         for row in objective.rows(example, speaker.renderer):
             fitted = cut_to(row, speaker.max_tokens)
+            speaker.shortened.n_unmeasured += isinstance(fitted, Unfit)
+            speaker.shortened.n_measured_cut += isinstance(fitted, Cut)
             if not isinstance(fitted, Unfit):
                 kept = fitted.row if isinstance(fitted, Cut) else fitted
                 rows.append(Row(kept.tokens, (kept.weights > 0).astype(np.float32), id=str(len(rows))))
@@ -155,7 +190,7 @@ def label_nats(speaker: Speaker, labels: Sequence[str], about: str, texts: Seque
     listed = len(renderer.prompt(_labelling(about, labels, ""))) <= speaker.max_tokens // 4
     shown = labels if listed else ()
     room = speaker.max_tokens - max(map(len, answers))
-    prompts = [_fit(renderer, about, shown, text, room) for text in texts]
+    prompts = [_fit(speaker, about, shown, text, room) for text in texts]
     found = np.zeros((len(texts), len(labels)))
     size = 16
     starts = range(0, len(texts), size)
@@ -172,12 +207,13 @@ def n_label_tokens(speaker: Speaker, labels: Sequence[str]) -> NDArray[np.int64]
     return np.asarray([len(speaker.renderer.reply(_labelling("", (), "", label))) for label in labels], dtype=np.int64)
 
 
-def _fit(renderer: Renderer, about: str, labels: Sequence[str], text: str, room: int) -> list[int]:
-    """The prompt for one text, the text halved until it fits."""
-    tokens = renderer.prompt(_labelling(about, labels, text))
+def _fit(speaker: Speaker, about: str, labels: Sequence[str], text: str, room: int) -> list[int]:
+    """The prompt for one text, the text shortened until it fits; what is left out is counted."""
+    tokens = speaker.renderer.prompt(_labelling(about, labels, text))
+    speaker.shortened.n_tokens_cut.append(max(len(tokens) - room, 0))
     while len(tokens) > room and text:
         text = text[: len(text) * room // (2 * len(tokens))] if len(tokens) > 2 * room else text[: int(len(text) * 0.8)]
-        tokens = renderer.prompt(_labelling(about, labels, text))
+        tokens = speaker.renderer.prompt(_labelling(about, labels, text))
     return cut_prompt(tokens, room)
 
 

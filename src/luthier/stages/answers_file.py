@@ -7,8 +7,9 @@ import io
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import file_hash, read_jsonl, write_bytes, write_json, write_jsonl
@@ -20,11 +21,15 @@ KINDS = (".csv", ".tsv", ".json", ".jsonl")
 
 @dataclass
 class AnswersFile:
-    """Answered rows, appended to `<out>.partial.jsonl`; `finish` writes `out` in the form that its ending names."""
+    """Answered rows, appended to `<out>.partial.jsonl`; `finish` writes `out` in the form that its ending names.
+
+    `counts` are over all rows so far: how many were abstained from, how many questions were too long and cut, and by how
+    many tokens.
+    """
 
     out: Path
     n_done: int = 0
-    n_abstained: int = 0
+    counts: dict[str, int] = field(default_factory=lambda: {"n_abstained": 0, "n_cut": 0, "n_tokens_cut": 0})
 
     @property
     def partial(self) -> Path:
@@ -64,27 +69,33 @@ class AnswersFile:
         if not whole or whole[0] != {"for": for_what}:
             return False
         write_jsonl(self.partial, whole)
-        self.n_done = len(whole) - 1
-        self.n_abstained = sum(bool(row.get("abstain")) for row in whole[1:])
+        self._count(whole[1:])
         return True
 
-    def add(self, rows: Sequence[dict[str, Json]]) -> None:
-        """Append answered rows, and make sure that they are on the disk."""
+    def add(self, rows: Sequence[dict[str, Json]], n_tokens_cut: Sequence[int]) -> None:
+        """Append answered rows, each with the tokens that were cut from its question, and make sure that they are on the disk."""
+        lines: list[dict[str, Json]] = [{"row": row, "n_tokens_cut": n} for row, n in zip(rows, n_tokens_cut, strict=True)]
         try:
             with open(self.partial, "a", encoding="utf-8") as file:
-                file.writelines(dump(row) + "\n" for row in rows)
+                file.writelines(dump(line) + "\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise LuthierError(
                 str(self.partial), f"it could not be written: {error.strerror}", "free space, then give the same command again"
             ) from error
-        self.n_done += len(rows)
-        self.n_abstained += sum(bool(row.get("abstain")) for row in rows)
+        self._count(lines)
+
+    def _count(self, lines: Sequence[dict[str, Any]]) -> None:
+        self.n_done += len(lines)
+        self.counts["n_abstained"] += sum(bool(line["row"].get("abstain")) for line in lines)
+        self.counts["n_cut"] += sum(line["n_tokens_cut"] > 0 for line in lines)
+        self.counts["n_tokens_cut"] += sum(line["n_tokens_cut"] for line in lines)
 
     def finish(self) -> int:
         """Write `out`, remove the partial file; gives the number of rows."""
-        rows = [row for row in read_jsonl(self.partial) if row.keys() != {"for"}]
+        lines: list[Any] = list(read_jsonl(self.partial))
+        rows = [line["row"] for line in lines[1:]]
         if self.out.suffix == ".jsonl":
             write_jsonl(self.out, rows)
         elif self.out.suffix == ".json":

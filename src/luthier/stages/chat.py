@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from luthier.core.errors import LuthierError
+from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import Chat, Labelled
 from luthier.core.generator import Sampling
 from luthier.core.loading import loads
@@ -20,21 +20,22 @@ from luthier.serve import bundle
 from luthier.stages.answering import Speaker, classify
 from luthier.stages.predict import bundle_of
 from luthier.stages.tune import device
-from luthier.text.truncation import cut_prompt
 
 LEAVING = ("/quit", "/exit")
 BASE_REPLY_TOKENS = 256
 
 
-def chat_with(name: str, temperature: float, seed: int, runs: Path) -> None:
+def chat_with(name: str, temperature: float | None, seed: int | None, runs: Path) -> None:
     """Talk until the input ends or /quit; /new forgets the conversation. A classifier answers each line with its label.
 
     Raises:
-        LuthierError: there is no such run or base.
+        LuthierError: there is no such run or base, or an option has no effect on it.
 
     """
     speaker, card = _speaker(name, runs)
-    if card is not None and card.labels:
+    labels = card.labels if card is not None else ()
+    _refuse_without_effect(temperature, seed, draws_nothing=bool(labels))
+    if card is not None and labels:
         _classify_lines(speaker, card)
         return
     n_reply = card.max_reply_tokens if card is not None else min(BASE_REPLY_TOKENS, speaker.max_tokens // 2)
@@ -45,14 +46,33 @@ def chat_with(name: str, temperature: float, seed: int, runs: Path) -> None:
             said = list(opening)
             continue
         said.append(_tidied(Message("user", line), card))
-        prompt = cut_prompt(speaker.renderer.prompt(Chat("", tuple(said))), speaker.max_tokens - n_reply)
+        prompt = speaker.fitted(speaker.renderer.prompt(Chat("", tuple(said))), speaker.max_tokens - n_reply)
+        _tell_of_cut(speaker)
         tokens: list[int] = []
-        for piece in speaker.engine.stream(prompt, Sampling(n_reply, temperature=temperature, seed=seed + len(said))):
+        for piece in speaker.engine.stream(prompt, Sampling(n_reply, temperature=temperature or 0.0, seed=(seed or 0) + len(said))):
             sys.stdout.write(piece.text)
             sys.stdout.flush()
             tokens += piece.tokens
         sys.stdout.write("\n")
         said.append(speaker.renderer.parse(tokens))
+
+
+def _refuse_without_effect(temperature: float | None, seed: int | None, *, draws_nothing: bool) -> None:
+    """Raise for options that change nothing: a classifier draws nothing, and neither does temperature 0."""
+    complaints = Complaints()
+    for name, value in (("--temperature", temperature), ("--seed", seed)):
+        if draws_nothing and value is not None:
+            complaints.add(name, "it has no effect on a classifier, which draws nothing", "leave it out")
+    if not draws_nothing and seed is not None and not temperature:
+        complaints.add("--seed", "it has no effect at temperature 0, where nothing is drawn", "leave it out, or give --temperature above 0")
+    complaints.raise_if_any()
+
+
+def _tell_of_cut(speaker: Speaker) -> None:
+    """Say on stderr what the model could not read of the question that was just fitted."""
+    if n_cut := speaker.shortened.n_tokens_cut[-1]:
+        sys.stderr.write(f"! too long for the model: {n_cut:,} tokens after the first were left out\n")
+        sys.stderr.flush()
 
 
 def _speaker(name: str, runs: Path) -> tuple[Speaker, bundle.Card | None]:
@@ -70,6 +90,7 @@ def _speaker(name: str, runs: Path) -> tuple[Speaker, bundle.Card | None]:
 def _classify_lines(speaker: Speaker, card: bundle.Card) -> None:
     for line in _lines():
         (found,) = classify(speaker, Classify(card.labels), [Labelled("", _tidied(Message("user", line), card).text, None)])
+        _tell_of_cut(speaker)
         best = sorted(range(len(found)), key=lambda i: -found[i])[:3]
         sys.stdout.write("   ".join(f"{card.labels[i]} {found[i]:.2f}" for i in best) + "\n")
 

@@ -54,7 +54,7 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
     gold = [Gold(example.id, answering.truth_of(example), _group(example, recipe)) for example in sides.test]
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     speaker = Speaker(tuned.network, tuned.tokenizer, tuned.card.layout, tuned.card.max_tokens)
-    systems = [_tuned(recipe, tuned.card, speaker, sides)]
+    systems = [replace(_tuned(recipe, tuned.card, speaker, sides), shortened=speaker.shortened.as_text())]
     pause()
     systems.append(_base(recipe, tuned.card, sides))
     pause()
@@ -86,7 +86,8 @@ def _base(recipe: Recipe, card: bundle.Card, sides: Sides) -> System:
     layout = probe(base.network, recipe.seed).layout
     speaker = Speaker(base.network, base.tokenizer, layout, card.max_tokens)
     if recipe.goal.task != "classify":
-        return System("base", _open_answers(recipe, card, speaker, sides.test, "base"), f"{card.base} as it came")
+        said_openly = _open_answers(recipe, card, speaker, sides.test, "base")
+        return System("base", said_openly, f"{card.base} as it came", speaker.shortened.as_text())
     labels, about = card.labels, recipe.goal.about
     chosen = _labelled(sides.validation)[:N_CHOOSING]
     validation = answering.label_nats(speaker, labels, about, [row.text for row in chosen], "base, validation")
@@ -97,7 +98,8 @@ def _base(recipe: Recipe, card: bundle.Card, sides: Sides) -> System:
     wanted = [row.label or "" for row in chosen]
     metric = metric_named(recipe.goal.judged_by, sorted({*labels, *wanted}))
     answers, reading = read_labels(nats, validation, wanted, said, [row.id for row in test], metric)
-    return System("base", _with_loss(answers, test), f"{card.base} as it came, the likeliest label in its own template: {reading}")
+    about = f"{card.base} as it came, the likeliest label in its own template: {reading}"
+    return System("base", _with_loss(answers, test), about, speaker.shortened.as_text())
 
 
 def _with_loss(answers: Sequence[Answer], rows: Sequence[Labelled]) -> tuple[Answer, ...]:

@@ -63,9 +63,10 @@ def _answer_all(
         while part := list(islice(rows, CHUNK)):
             interruption.check()
             said = _said([tidied(row.example, steps) for row in part], card, speaker, abstain_below)
-            answers.add([{**_aside(row.record), **one} for row, one in zip(part, said, strict=True)])
+            answered = [{**_aside(row.record), **one} for row, one in zip(part, said, strict=True)]
+            answers.add(answered, speaker.shortened.n_tokens_cut[-len(part) :])
             bar.advance(len(part))
-    return {"out": str(out), "n_rows": answers.finish(), "n_abstained": answers.n_abstained}
+    return {"out": str(out), "n_rows": answers.finish(), **answers.counts}
 
 
 def bundle_of(name: str, runs: Path) -> Path:

@@ -153,9 +153,13 @@ def run_evaluate(job: Job) -> dict[str, Json]:
             proofs=proofs,
             not_applicable=not_applicable,
         )
-        return {"looks": evaluate_run(recipe, run, sides, facts, job.runs_folder, job.interruption.check).report.facts.looks}
+        found = evaluate_run(recipe, run, sides, facts, job.runs_folder, job.interruption.check)
+        shortened: dict[str, Json] = {system.name: system.shortened for system in found.systems if system.shortened}
+        return {"looks": found.report.facts.looks, "shortened": shortened}
 
-    _stage(job, "evaluate", runs.fingerprint(inputs), work)
+    told: Any = _stage(job, "evaluate", runs.fingerprint(inputs), work)
+    for name, said in told["shortened"].items():
+        job.say(f"! {name}: {said}")
     return _with_seconds(run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars
 import pytest
 
 from luthier.core.errors import LuthierError
@@ -210,3 +211,12 @@ def test_real_files_are_recognised_and_every_row_is_read(shared: Path, name: str
     assert found.layout == layout
     assert not [row for row in rows if isinstance(row, BadRow)]
     assert len(rows) == n_rows == len({row.id for row in rows if not isinstance(row, BadRow)})
+
+
+def test_an_encoding_for_parquet_is_refused_and_one_for_a_table_beside_it_is_not(tmp_path: Path) -> None:
+    polars.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(LuthierError, match="no effect on Parquet") as found:
+        recognise(Data(str(tmp_path / "a.parquet"), encoding="latin-1"))
+    assert found.value.where == "[data] encoding"
+    (tmp_path / "b.csv").write_text("text,label\nc,x\n")
+    assert recognise(Data((str(tmp_path / "a.parquet"), str(tmp_path / "b.csv")), encoding="latin-1")).shape == "labelled"
