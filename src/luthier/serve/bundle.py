@@ -28,6 +28,7 @@ from luthier.models.network import Network
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer
+from luthier.train.precision import held_for_use
 
 FORMAT = 1
 
@@ -41,7 +42,7 @@ class Card:
     and `rows_fields` are what the training rows were recognised as, so that rows to answer are read in the same way;
     `prepare` is the recipe's section of that name as TOML, so that they are tidied in the same way. `system` is the system
     prompt that every trained conversation begins with, '' where there is none. `training` names the training that the
-    tensors came from.
+    tensors came from. `held` is the number type that the base's weights were held in while it was tuned.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card:
     prepare: str = ""
     system: str = ""
     training: str = ""
+    held: str = "float32"
 
     def as_json(self) -> dict[str, Json]:
         """The card as it stands in the file."""
@@ -144,14 +146,15 @@ def read_card(folder: Path) -> Card:
     return Card(**fields, labels=tuple(str(label) for label in labels))  # type: ignore[arg-type]
 
 
-def open_bundle(folder: Path, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Tuned:
-    """Load a bundle.
+def open_bundle(folder: Path, dtype: torch.dtype | None = None, device: str = "cpu") -> Tuned:
+    """Load a bundle, in the number type that it was tuned in unless `dtype` says another.
 
     Raises:
         LuthierError: it is incomplete, or its base is gone or has changed.
 
     """
     card = read_card(folder)
+    dtype = dtype or held_for_use(card.held, torch.device(device))
     if card.method == "full":
         base = load(str(folder), dtype, device)
     else:

@@ -25,6 +25,7 @@ from luthier.stages import answering
 from luthier.stages.answering import Speaker
 from luthier.stages.recipe import Recipe
 from luthier.stages.tune import device
+from luthier.train.precision import held_for_use
 
 N_CHOOSING = 300
 """Validation rows that *base* is read on to choose between its readings: enough to tell them apart."""
@@ -82,7 +83,7 @@ def _tuned(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides: Sides) ->
 
 def _base(recipe: Recipe, card: bundle.Card, sides: Sides) -> System:
     """The base model as it came: it picks the likeliest label, or answers in its own template."""
-    base = load(recipe.model.base, device=str(device()), weights=recipe.model.weights, seed=recipe.seed)
+    base = load(recipe.model.base, held_for_use(card.held, device()), str(device()), recipe.model.weights, recipe.seed)
     layout = probe(base.network, recipe.seed).layout
     speaker = Speaker(base.network, base.tokenizer, layout, card.max_tokens)
     if recipe.goal.task != "classify":

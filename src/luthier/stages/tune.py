@@ -151,6 +151,7 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
         _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), pooling, recipe.goal.about,
         rows.layout, rows.fields, recipe.data.format, dump(recipe.prepare), common_system(rows.train), fingerprint,
+        str(held).removeprefix("torch."),
     )  # fmt: skip
     bundle.save(card, method, network, base.tokenizer, run.bundle)
     return _record(ready, result, plan.precision.why, options.learning_rate, differs)

@@ -47,6 +47,18 @@ def lacks_matrix_units() -> bool:
     return found.get("architecture") == "x86_64" and not found.get("amx_bf16", True)
 
 
+def held_for_use(trained: str, device: torch.device) -> torch.dtype:
+    """The type in which weights that were held in `trained` while tuning are held for use on this device.
+
+    The same one, so that a model answers as it was trained; float32, which holds every bfloat16 number, where the device
+    is slow in the other.
+    """
+    if trained != "bfloat16":
+        return torch.float32
+    slow = lacks_matrix_units() if device.type == "cpu" else not torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.float32 if slow else torch.bfloat16
+
+
 def precision_of(speedup: float) -> Precision:
     """What a CPU computes in whose bfloat16 products are so many times faster than its float32 ones."""
     name = "bfloat16" if speedup >= PAYS_FROM else "float32"

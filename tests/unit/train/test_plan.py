@@ -12,7 +12,7 @@ import torch
 
 from luthier.text.batching import CutPlan
 from luthier.train.plan import Plan, differences, make_plan, settle_plan, surroundings_of
-from luthier.train.precision import PAYS_FROM, Precision, choose_precision, lacks_matrix_units, measure_speedup, precision_of
+from luthier.train.precision import PAYS_FROM, Precision, choose_precision, held_for_use, lacks_matrix_units, measure_speedup, precision_of
 
 CPU = torch.device("cpu")
 
@@ -95,3 +95,12 @@ def test_a_processor_that_cannot_be_asked_is_measured(monkeypatch: pytest.Monkey
 
 def test_the_measurement_is_a_ratio_of_times() -> None:
     assert 0.001 < measure_speedup(16) < 1000
+
+
+@pytest.mark.parametrize(("amx", "wanted"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_weights_are_held_for_use_as_in_tuning_unless_the_device_is_slow_in_that(
+    amx: bool, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": amx}, raising=False)
+    assert held_for_use("bfloat16", CPU) == wanted
+    assert held_for_use("float32", CPU) == torch.float32
