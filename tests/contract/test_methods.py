@@ -12,6 +12,7 @@ from tests.tiny import tiny_decoder, tiny_network, tiny_rows
 from torch import Tensor
 
 from luthier.methods import AnyMethod, Full, LoRA
+from luthier.methods.protocol import MERGE_TOLERANCE
 from luthier.models.attention import Sequences
 from luthier.models.heads import load_head, save_head
 from luthier.models.network import Network
@@ -134,7 +135,7 @@ def test_a_head_is_trained_whatever_the_method(method: AnyMethod, tmp_path: Path
     assert all(torch.equal(tensor, found.state_dict()[name]) for name, tensor in head.state_dict().items())
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 0.15)], ids=str)
+@pytest.mark.parametrize(("dtype", "tolerance"), MERGE_TOLERANCE.items(), ids=str)
 @pytest.mark.parametrize("method", MERGEABLE, ids=str)
 def test_merged_is_attached(method: AnyMethod, dtype: torch.dtype, tolerance: float) -> None:
     network, _ = trained(method, dtype)

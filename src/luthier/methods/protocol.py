@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from luthier.models.network import Network
+
+MERGE_TOLERANCE: Mapping[torch.dtype, float] = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.15}
+"""How far, relatively, outputs may move when a method is merged into a base of this type: what its rounding explains."""
 
 
 class TuningMethod(Protocol):

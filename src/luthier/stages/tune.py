@@ -14,21 +14,25 @@ from luthier.core.interrupts import Interruption
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import dump
 from luthier.core.runs import Run
+from luthier.methods import AnyMethod
 from luthier.models.heads import Pooling
 from luthier.models.load import Base, base_hash, load, load_config, load_tokenizer
 from luthier.models.probe import Probed, probe
 from luthier.objectives import AnyObjective, Classify, Imitate
+from luthier.prove import anchors
+from luthier.prove.anchors import Anchors
 from luthier.serve import bundle
 from luthier.stages.recipe import Recipe
 from luthier.stages.rows import Rowed, to_rows
 from luthier.text.batching import CutPlan, Layout
+from luthier.text.rows import rows_digest
 from luthier.text.stream import EpochStream
 from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import FitResult, fit
-from luthier.train.options import learning_rate_for
-from luthier.train.plan import make_plan, read_plan, settle_plan
-from luthier.train.precision import choose_precision
-from luthier.train.state import begin
+from luthier.train.options import Train, learning_rate_for
+from luthier.train.plan import Plan, make_plan, read_plan, settle_plan
+from luthier.train.precision import Precision, choose_precision
+from luthier.train.state import TrainState, begin
 
 MICRO_NODES = 4096
 """Nodes of one micro-batch: enough to keep the cores busy, few enough that its activations stay in reach."""
@@ -116,6 +120,32 @@ class Rows:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training before its first step, or before it goes on: what the loop is given."""
+
+    state: TrainState
+    stream: EpochStream
+    options: Train
+    pooling: Pooling | None
+
+
+def held_dtype(method: AnyMethod, precision: Precision) -> torch.dtype:
+    """The type in which the base's weights are held: only a frozen base may be held in a half one."""
+    return precision.dtype if method.kind == "lora" else torch.float32
+
+
+def start(recipe: Recipe, ready: Prepared, plan: Plan, fingerprint: str) -> Training:
+    """Give the network its head and its method, and settle what the recipe leaves to us; the same whether or not it goes on."""
+    network, method, seed = ready.base.network, recipe.method, recipe.seed
+    network.compute_dtype = plan.precision.dtype
+    pooling = give_head(recipe, ready)
+    method.attach(network, seed)
+    options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
+    state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
+    return Training(state, EpochStream(ready.train.units, options.batch_rows, options.epochs, seed), options, pooling)
+
+
 def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: Interruption | None = None) -> dict[str, Json]:
     """Train and write the bundle's tensors; goes on from the newest checkpoint of the same fingerprint.
 
@@ -125,36 +155,29 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     """
     keep_freed_memory()
     where = device()
-    method, seed = recipe.method, recipe.seed
     # A run that goes on keeps the number type that it began with, whatever a new measurement would say.
     begun = read_plan(run.plan, fingerprint)
     precision = choose_precision(_width(recipe), where) if begun is None else begun.precision
-    held = precision.dtype if method.kind == "lora" else torch.float32
+    held = held_dtype(recipe.method, precision)
     ready = assemble(recipe, rows.train, rows.validation, held)
-    base = ready.base
-    cuts = cuts_for(recipe, ready)
     # From here on the files change, the bundle's among them: what an earlier training made is no longer there.
     for stage in ("tune", "bundle"):
         run.done(stage).unlink(missing_ok=True)
-    plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts, precision, where), where)
-    network = base.network
-    network.compute_dtype = plan.precision.dtype
-    pooling = give_head(recipe, ready)
-    method.attach(network, seed)
-    options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
-    state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
-    stream = EpochStream(ready.train.units, options.batch_rows, options.epochs, seed)
+    plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts_for(recipe, ready), precision, where), where)
+    training = start(recipe, ready, plan, fingerprint)
     result = fit(
-        state, ready.objective, stream, plan.cuts, options, run.folder, validation=ready.validation.rows, interruption=interruption
-    )
+        training.state, ready.objective, training.stream, plan.cuts, training.options, run.folder, validation=ready.validation.rows,
+        listeners=(Anchors(anchors.folder_of(run), training.stream.n_steps),), interruption=interruption,
+    )  # fmt: skip
+    base, method, network = ready.base, recipe.method, training.state.network
     card = bundle.Card(
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
-        _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), pooling, recipe.goal.about,
+        _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), training.pooling, recipe.goal.about,
         rows.layout, rows.fields, recipe.data.format, dump(recipe.prepare), common_system(rows.train), fingerprint,
         str(held).removeprefix("torch."),
     )  # fmt: skip
     bundle.save(card, method, network, base.tokenizer, run.bundle)
-    return _record(ready, result, plan.precision.why, options.learning_rate, differs)
+    return _record(ready, result, plan.precision.why, training.options.learning_rate, differs)
 
 
 def common_system(train: Sequence[AnyExample]) -> str:
@@ -187,6 +210,7 @@ def _record(ready: Prepared, result: FitResult, precision: str, rate: float | No
         "learning_rate": rate,
         "n_parameters": ready.base.n_parameters,
         "train": {**ready.train.counts(), "n_stop_trained": _n_stop_trained(ready)},
+        "train_rows": rows_digest(ready.train.rows),
         "validation": dict(ready.validation.counts()),
         "differs": list(differs),
     }

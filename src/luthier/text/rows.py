@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -56,6 +57,16 @@ def make_row(tokens: list[int], weights: list[float] | None = None, **other: obj
 def sort_key(row: Row) -> bytes:
     """Bytes that order rows as their token sequences are ordered: rows that share a beginning become neighbours."""
     return row.tokens.astype(">u4").tobytes()
+
+
+def rows_digest(rows: Iterable[Row]) -> str:
+    """SHA-256 over the rows' tokens, weights and classes, in their order, as hex."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(f"{row.n_tokens} {row.target}\n".encode())
+        found.update(row.tokens.astype("<i8").tobytes())
+        found.update(row.weights.astype("<f4").tobytes())
+    return found.hexdigest()
 
 
 def n_shared(first: Tokens, second: Tokens) -> int:

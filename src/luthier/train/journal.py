@@ -1,7 +1,8 @@
 """`metrics.jsonl`: everything that training measured and decided, one object a line. What is decided is decided from it.
 
-Three events: `step` (one a step), `validation` (a loss on the validation rows), `stop` (training ended early). Whether
-a checkpoint is the best and when patience ends are functions of these lines, so that resuming replays them by reading.
+Four events: `step` (one a step), `validation` (a loss on the validation rows), `stop` (training ended early), `digest`
+(a hash of the state, for the proof that a resumed training is a straight one). Whether a checkpoint is the best and
+when patience ends are functions of these lines, so that resuming replays them by reading.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.interrupts import Interrupted, Interruption
 from luthier.core.progress import progress
 from luthier.core.runs import Run
+from luthier.models.network import Network
 from luthier.objectives import Objective
 from luthier.text.batching import Batch, CutPlan
 from luthier.text.rows import Row
@@ -121,15 +122,7 @@ def take_step(
     began = time.monotonic()
     network = state.network
     batches = [batch.to(network.device) for batch in cuts.batches(rows)]
-    counts = _counts(objective, batches, state.step, rows)
-    sums: dict[str, Tensor] = {}
-    for micro, batch in enumerate(batches):
-        if state.seed is not None:
-            torch.manual_seed(seed_of(state.seed, "forward", state.step, micro))
-        found = objective.loss(network(batch), batch)
-        loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
-        torch.autograd.backward(loss)
-        _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
+    sums = accumulate(network, objective, batches, state.seed, state.step, rows)
     norm = nn.utils.clip_grad_norm_(trained_parameters(network).values(), clip)
     said = {name: float(value) for name, value in sums.items()}
     _refuse_non_finite(said["loss_nats"], float(norm), state, rows)
@@ -144,6 +137,35 @@ def take_step(
         "n_supervised": sum(batch.n_supervised for batch in batches),
     }  # fmt: skip
     return {**said, "lr": rate, "grad_norm": float(norm), **sizes, "seconds": round(time.monotonic() - began, 4)}
+
+
+def accumulate(
+    network: Network, objective: Objective, batches: Sequence[Batch], seed: int | None = None, step: int = 0, rows: Sequence[Row] = ()
+) -> dict[str, Tensor]:
+    """Add the gradient of one step, however it is cut, to the trained tensors'; gives the loss and the metrics' sums.
+
+    Args:
+        network: the network as it stands, its gradients empty.
+        objective: what it is told.
+        batches: the micro-batches of the step, on the network's device.
+        seed: where the draws of a random forward pass come from, None where nothing is drawn.
+        step: the number of the step, for the draws and for errors.
+        rows: the rows of the step, for errors.
+
+    Raises:
+        LuthierError: nothing in the rows can be learnt.
+
+    """
+    counts = _counts(objective, batches, step, rows)
+    sums: dict[str, Tensor] = {}
+    for micro, batch in enumerate(batches):
+        if seed is not None:
+            torch.manual_seed(seed_of(seed, "forward", step, micro))
+        found = objective.loss(network(batch), batch)
+        loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
+        torch.autograd.backward(loss)
+        _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
+    return sums
 
 
 def _counts(objective: Objective, batches: Sequence[Batch], step: int, rows: Sequence[Row]) -> dict[str, float]:
