@@ -11,11 +11,13 @@ import pytest
 from luthier.evaluate.answers import Answer, Gold, System
 from luthier.evaluate.compare import compare
 from luthier.evaluate.intervals import estimate
-from luthier.evaluate.metrics import METRICS, TASK_METRICS, AnyMetric, metric_named
-from luthier.evaluate.metrics.metric import Metric, judged, value_of
+from luthier.evaluate.metrics import METRICS, TASK_METRICS, AnyMetric, Task, goal_metrics, metric_named
+from luthier.evaluate.metrics.metric import Metric, goodness, judged, value_of
+from luthier.evaluate.verdict import Goal
 
-WORDS = ("red", "green 7", "blue fish swims", "no 12", "a #### 5", "one more answer 7")
+WORDS = ("red", "green 7", "blue fish swims", "no 12", "a #### 5", "one more answer 7, said in more words")
 NAMES = sorted(METRICS)
+JUDGING = [name for name in NAMES if METRICS[name].higher_is_better is not None]
 
 
 def made(name: str) -> AnyMetric:
@@ -30,14 +32,26 @@ def rows(n: int, seed: int, n_groups: int | None = None) -> tuple[Gold, ...]:
 
 
 def answers(gold: tuple[Gold, ...], name: str, seed: int, right: float = 0.5, silent: float = 0.0) -> System:
+    """Answers of which a share is right; wrong ones are labels or, one in three, a text that says the same again and again."""
     rng = np.random.default_rng(seed)
     found = []
     for row in gold:
-        text = row.text if rng.random() < right else WORDS[rng.integers(len(WORDS))]
+        is_right = rng.random() < right
+        text = row.text if is_right else WORDS[rng.integers(len(WORDS))]
+        sure = rng.uniform(0.8, 1.0)
+        if not is_right and rng.random() < 1 / 3:
+            text = " ".join([text] * 7)
+        others = [word for word in WORDS if word != text]
+        shares = {text: sure, **dict.fromkeys(others, (1 - sure) / len(others))}
         loss, n = float(rng.gamma(2.0, 2.0 - right)), int(rng.integers(1, 30))
         quiet = rng.random() < silent
-        found.append(Answer(row.id, None if quiet else text, None, None if quiet else loss * n, n))
+        said = Answer(row.id, None, None, None, n, 3 * n) if quiet else Answer(row.id, text, shares, loss * n, n, 3 * n)
+        found.append(said)
     return System(name, tuple(found))
+
+
+def worst_value(metric: Metric) -> float:
+    return metric.range[0 if metric.higher_is_better else 1]
 
 
 def shuffled(system: System, seed: int) -> System:
@@ -49,6 +63,23 @@ def test_the_table_names_each_metric_once_and_tasks_use_only_names_in_it() -> No
     assert len(METRICS) == len(get_args(AnyMetric))
     assert all(name in METRICS for names in TASK_METRICS.values() for name in names)
     assert {name for names in TASK_METRICS.values() for name in names} == set(METRICS)
+
+
+@pytest.mark.parametrize("task", list(TASK_METRICS))
+def test_a_goal_can_be_judged_by_each_metric_of_its_task_that_judges_and_by_no_other(task: Task) -> None:
+    wanted = [name for name in TASK_METRICS[task] if name in JUDGING]
+    assert list(goal_metrics(task)) == wanted
+    assert TASK_METRICS[task][0] in wanted, "the default of a goal judges"
+    for name in METRICS:
+        complaints = list(Goal(task=task, metric=name).complaints(frozenset()))
+        assert [where for where, _, _ in complaints] == ([] if name in wanted else ["metric"])
+
+
+@pytest.mark.parametrize("name", JUDGING)
+def test_what_is_better_is_of_greater_goodness_and_no_value_is_of_least(name: str) -> None:
+    metric = made(name)
+    better, worse = (0.9, 0.2) if metric.higher_is_better else (0.2, 0.9)
+    assert goodness(metric, better) > goodness(metric, worse) > goodness(metric, None)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +119,7 @@ def test_the_order_of_the_rows_changes_no_value_and_no_comparison(name: str) -> 
     assert in_order == pytest.approx(in_disorder, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", JUDGING)
 def test_the_right_answers_score_better_than_wrong_ones(name: str) -> None:
     gold, metric = rows(80, 11), made(name)
     good, bad = (value_of(metric, metric.statistics(gold, answers(gold, "x", 12, right).answers)) for right in (0.95, 0.1))
@@ -103,10 +134,10 @@ def test_the_worst_answers_have_the_worst_value_on_rows_that_can_be_judged(name:
     gold, metric = rows(30, 13), made(name)
     worst = metric.failure(gold)
     if worst is None:
-        assert metric.range[0 if metric.higher_is_better else 1] in (math.inf, -math.inf)
+        assert worst_value(metric) in (math.inf, -math.inf)
         return
-    assert value_of(metric, worst) == metric.range[0]
-    can = judged(metric.statistics(gold, [Answer(row.id, row.text) for row in gold]))
+    assert value_of(metric, worst) == worst_value(metric)
+    can = judged(metric.statistics(gold, [Answer(row.id, row.text, {row.text: 1.0}) for row in gold]))
     assert (judged(worst) == can).all()
 
 
@@ -146,6 +177,9 @@ def test_a_difference_is_the_first_systems_value_minus_the_seconds(name: str) ->
     assert value_a is not None
     assert value_b is not None
     assert found.difference == pytest.approx(value_a - value_b, rel=1e-12)
+    if metric.higher_is_better is None:
+        assert found.gain is None
+        return
     assert found.gain is not None
     assert found.gain > 0
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import sacrebleu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rouge_score.rouge_scorer import RougeScorer
 from scipy.special import ndtr, stdtrit
 from scipy.stats import binom, bootstrap
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, f1_score, precision_recall_fscore_support
 from tests.made_up_answers import golds, losses, noisy, system
 
 from luthier.evaluate.answers import Answer, Gold, labels_of
@@ -65,6 +71,105 @@ def test_chrf_equals_sacrebleu_over_the_corpus_and_for_each_row(seed: int) -> No
     assert value_of(metric, statistics) == pytest.approx(sacrebleu.corpus_chrf(said, [true]).score, abs=1e-9)
     for ours, hypothesis, reference in zip(row_values(metric, statistics), said, true, strict=True):
         assert (ours or 0.0) == pytest.approx(sacrebleu.sentence_chrf(hypothesis, [reference]).score, abs=1e-9)
+
+
+def probable(rng: np.random.Generator, true: list[str], labels: list[str], sharpness: float) -> list[Answer]:
+    """Answers with probabilities over the labels, some of them 0, 1 or on the border of a bin."""
+    found = []
+    for i, label in enumerate(true):
+        p = rng.dirichlet(np.full(len(labels), sharpness)) if i % 7 else np.eye(len(labels))[rng.integers(len(labels))]
+        if i % 7 == 1:
+            p = np.array([0.4, 0.6, *[0.0] * (len(labels) - 2)])
+        if rng.random() < 0.5:
+            best, here = int(p.argmax()), labels.index(label)
+            p[[best, here]] = p[[here, best]]
+        shares = dict(zip(labels, map(float, p), strict=True))
+        found.append(Answer(f"{i:04}", max(labels, key=lambda one: shares[one]), shares))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_briers_score_equals_scikit_learns_of_several_labels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = [f"label {i}" for i in range(2 + seed)]
+    true = [labels[i] for i in rng.integers(len(labels), size=60)]
+    answers = probable(rng, true, labels, 0.3)
+    metric = metric_named("brier")
+    matrix = np.array([[(said.probabilities or {})[label] for label in labels] for said in answers])
+    wanted = brier_score_loss(true, matrix, labels=labels, scale_by_half=False)
+    assert value_of(metric, metric.statistics(golds(true), answers)) == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_calibration_error_is_that_of_scikit_learns_calibration_curve(seed: int) -> None:
+    """The curve has each bin's mean confidence and accuracy; the rows of each are counted here by the bins' definition."""
+    rng = np.random.default_rng(seed)
+    labels = [f"label {i}" for i in range(2 + seed)]
+    true = [labels[i] for i in rng.integers(len(labels), size=200)]
+    answers = probable(rng, true, labels, 0.5)
+    metric = metric_named("calibration_error")
+    confidence = np.array([max((said.probabilities or {}).values()) for said in answers])
+    right = np.array([said.text == label for said, label in zip(answers, true, strict=True)])
+    accuracy, mean = calibration_curve(right, confidence, n_bins=15, strategy="uniform")
+    edges = np.linspace(0, 1, 16)
+    n = np.array([((confidence > low) & (confidence <= high)).sum() for low, high in pairwise(edges)])
+    assert {0.6, 1.0} <= set(confidence), "rows stand on the borders of bins too"
+    wanted = (n[n > 0] / len(true) * np.abs(accuracy - mean)).sum()
+    assert value_of(metric, metric.statistics(golds(true), answers)) == pytest.approx(wanted, abs=1e-12)
+
+
+PROSE = "The cat, sat on the mat! 3.5 dogs (or 1,000) don't sit &quot;here&quot;; it's a naïve café… 中文 also-ran x"
+
+
+def random_prose(rng: np.random.Generator, n: int) -> list[str]:
+    """Texts of 0 to 30 words, in which four in a row are often alike."""
+    words = PROSE.split()
+    return [" ".join(rng.choice(words[: 5 + n % 20], size=rng.integers(0, 30))) + "\n" * int(rng.integers(2)) for _ in range(n)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_bleu_equals_sacrebleu_over_the_corpus_and_for_each_row(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, said = random_prose(rng, 20 + seed), random_prose(rng, 20 + seed)
+    said[:6] = [text[: len(text) * 2 // 3] for text in true[:6]]
+    gold, metric = golds(true), metric_named("bleu")
+    statistics = metric.statistics(gold, system("x", said).answers)
+    for low in (0, 6):  # with copies, and without, where some order may have no hit at all
+        wanted = sacrebleu.corpus_bleu(said[low:], [true[low:]]).score
+        assert value_of(metric, statistics[low:]) == pytest.approx(wanted, abs=1e-9)
+    strict = sacrebleu.BLEU(effective_order=False)
+    for ours, hypothesis, reference in zip(row_values(metric, statistics), said, true, strict=True):
+        assert ours == pytest.approx(strict.corpus_score([hypothesis], [[reference]]).score, abs=1e-9)
+
+
+def test_bleu_smooths_orders_without_a_hit_as_sacrebleu_does() -> None:
+    metric = metric_named("bleu")
+    for said, true in (("a x b y c z", "a b c d e f"), ("a b x c d y", "a b c d e f"), ("x y z", "a b"), ("a b c", "a b c"), ("", "a b")):
+        found = value_of(metric, metric.statistics(golds([true]), system("x", [said]).answers))
+        assert found == pytest.approx(sacrebleu.corpus_bleu([said], [[true]]).score, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rouge_l_equals_rouge_score(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    true, said = (random_prose(rng, 25) + random_texts(rng, 25) + [text] for text in ("İstanbul", "i\u0307stanbul"))
+    said[:6] = [text.upper()[3:] for text in true[:6]]
+    scorer, metric = RougeScorer(["rougeL"], use_stemmer=False), metric_named("rouge_l")
+    wanted = [scorer.score(reference, hypothesis)["rougeL"].fmeasure for hypothesis, reference in zip(said, true, strict=True)]
+    statistics = metric.statistics(golds(true), system("x", said).answers)
+    assert statistics[:, 0].tolist() == pytest.approx(wanted, abs=1e-12)
+    assert value_of(metric, statistics) == pytest.approx(np.mean(wanted), abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.text("ab c,.é\n", max_size=30), st.text("ab c,.é\n", max_size=30)), min_size=1, max_size=6))
+def test_text_metrics_equal_their_libraries_on_whatever_is_tried(pairs: list[tuple[str, str]]) -> None:
+    true, said = [one for one, _ in pairs], [other for _, other in pairs]
+    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+    rouge = np.mean([scorer.score(one, other)["rougeL"].fmeasure for one, other in pairs])
+    for name, wanted in (("bleu", sacrebleu.corpus_bleu(said, [true]).score), ("rouge_l", rouge)):
+        metric = metric_named(name)
+        assert value_of(metric, metric.statistics(golds(true), system("x", said).answers)) == pytest.approx(wanted, abs=1e-9)
 
 
 def test_loss_is_the_ratio_of_sums_and_not_the_mean_of_ratios() -> None:

@@ -31,8 +31,8 @@ class Answer:
 
     `text` is the label or the reply; None means that the system abstained or could not be asked, which is never the
     same as a wrong answer. `probabilities` are by label and sum to 1. `loss_nats` is minus the natural logarithm of
-    the likelihood that the system gave to the true text, summed over its `n_tokens` tokens; only systems that have a
-    likelihood give it.
+    the likelihood that the system gave to the true text, summed over its `n_tokens` tokens, which spell `n_bytes` bytes of
+    UTF-8; only systems that have a likelihood give them.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Answer:
     probabilities: Mapping[str, float] | None = None
     loss_nats: float | None = None
     n_tokens: int | None = None
+    n_bytes: int | None = None
 
 
 @dataclass(frozen=True)

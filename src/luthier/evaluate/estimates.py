@@ -43,7 +43,8 @@ class Comparison:
     """Two systems on the rows that both of them answered.
 
     `difference` = `a` − `b` with its interval; `p` is two-sided and raw, `p_holm` corrected for the family of
-    comparisons that the report makes. `gain` is the difference in the direction that is better.
+    comparisons that the report makes. `gain` is the difference in the direction that is better; `higher_is_better` is None
+    for a metric that only describes.
     """
 
     a: str
@@ -57,12 +58,14 @@ class Comparison:
     test: str
     n: int
     n_groups: int | None = None
-    higher_is_better: bool = True
+    higher_is_better: bool | None = True
 
     @property
     def gain(self) -> float | None:
-        """How much better `a` is: the difference, turned round where lower is better."""
-        return self.difference if self.difference is None or self.higher_is_better else -self.difference
+        """How much better `a` is: the difference, turned round where lower is better; None where neither way is better."""
+        if self.difference is None or self.higher_is_better is None:
+            return None
+        return self.difference if self.higher_is_better else -self.difference
 
     @property
     def few(self) -> bool:

@@ -18,6 +18,7 @@ from luthier.evaluate.compare import compare, corrected
 from luthier.evaluate.estimates import Comparison, Estimate
 from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics import AnyMetric, metrics_of
+from luthier.evaluate.metrics.brier import Brier
 from luthier.evaluate.metrics.metric import judged, row_values
 from luthier.evaluate.per_class import confusion, per_class
 from luthier.evaluate.verdict import ALPHA, Evidence, Goal, Reason, Verdict, judge
@@ -126,7 +127,10 @@ def _said(answer: Answer, metric: str, score: float | None) -> dict[str, Json]:
     if answer.probabilities is not None and answer.text is not None:
         found["probability"] = answer.probabilities.get(answer.text)
     if answer.loss_nats is not None:
-        found |= {"loss_nats": answer.loss_nats, "n_tokens": answer.n_tokens}
+        found |= {"loss_nats": answer.loss_nats, "n_tokens": answer.n_tokens, "n_bytes": answer.n_bytes}
+    if metric == Brier.name and answer.probabilities is not None:
+        # What the goal is judged by can be judged again from the file; else a probability for each label would be too bulky.
+        found["probabilities"] = dict(answer.probabilities)
     return found
 
 
@@ -199,5 +203,5 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
 
 def versions() -> dict[str, str]:
     """The versions of Python and of the packages that a result depends on."""
-    names = ("luthier", "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn")
+    names = ("luthier", "torch", "transformers", "tokenizers", "safetensors", "numpy", "scipy", "scikit-learn", "sacrebleu")
     return {"python": python_version(), **{name: metadata.version(name) for name in names}}

@@ -14,6 +14,9 @@ from luthier.evaluate.metrics import METRICS
 from luthier.evaluate.report import Report
 from luthier.evaluate.verdict import Reason
 
+MOST_METRICS = 3
+"""Metrics that the table shows, the goal's first: more do not fit on a screen. The report has them all."""
+
 
 def print_report(report: Report, console: Console) -> None:
     """Print the report; give the console that progress goes to when standard output belongs to `--json`."""
@@ -23,6 +26,8 @@ def print_report(report: Report, console: Console) -> None:
 def report_table(report: Report) -> RenderableType:
     """The verdict and its reasons, the systems with their metrics, the comparisons, and what to be careful about."""
     parts: list[RenderableType] = [_verdict(report), "", _systems(report)]
+    if more := _measured(report)[MOST_METRICS:]:
+        parts.append(Text(f"in report.json too: {', '.join(more)}", style="dim"))
     if report.comparisons:
         parts += ["", _comparisons(report.comparisons)]
     warnings = warnings_of(report)
@@ -46,12 +51,17 @@ def _mark(reason: Reason) -> str:
     return "✓" if reason.holds else "✗"
 
 
+def _measured(report: Report) -> list[str]:
+    """Every metric of the report, the goal's first and then the most telling."""
+    return list(dict.fromkeys(metric for found in report.systems.values() for metric in found))
+
+
 def _systems(report: Report) -> Table:
-    names = list(dict.fromkeys(metric for found in report.systems.values() for metric in found))
+    names = _measured(report)[:MOST_METRICS]
     table = Table(title="On the test rows (95 % intervals)", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("system")
     for name in names:
-        mark = "" if METRICS[name].higher_is_better else " (lower is better)"
+        mark = " (lower is better)" if METRICS[name].higher_is_better is False else ""
         table.add_column(f"{name}{mark}", justify="right")
     table.add_column("rows", justify="right")
     for system, found in report.systems.items():

@@ -12,7 +12,7 @@ from luthier.core.jsonvalue import Json
 from luthier.core.options import option, required
 from luthier.core.plain_words import nearest
 from luthier.evaluate.estimates import CONFIDENCE, Comparison, Estimate
-from luthier.evaluate.metrics import METRICS, TASK_METRICS, Task
+from luthier.evaluate.metrics import METRICS, OF_LIKELIHOOD, TASK_METRICS, Task, goal_metrics
 
 Verdict: TypeAlias = Literal["ship", "hold"]
 ALPHA = 0.05
@@ -58,11 +58,13 @@ class Goal:
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
         """Metrics that the task lacks, bars that cannot be reached, systems that will not be there."""
-        known = TASK_METRICS[self.task]
+        known = goal_metrics(self.task)
         choices = " or ".join(f'"{name}"' for name in known)
         if self.judged_by not in known:
             close = nearest(self.judged_by, known)
             what = f"is not a metric of the task {self.task}" if self.judged_by in METRICS else "is not a metric"
+            if self.judged_by in TASK_METRICS[self.task]:
+                what = "only describes: neither more nor less of it is better"
             yield "metric", f'is "{self.judged_by}", which {what}', f'did you mean "{close}"?' if close else f"choose {choices}"
             return
         metric = METRICS[self.judged_by]
@@ -79,8 +81,10 @@ class Goal:
 
 
 def rivals_of(task: Task, metric: str) -> tuple[str, ...]:
-    """The systems that tuned is compared with by that metric; only models have a likelihood."""
-    return ("base",) if task == "pretrain" or metric == "loss_nats" else ("base", "majority", "classical")
+    """The systems that tuned is compared with by that metric; only models have a likelihood, and plain text has no examples."""
+    if task == "pretrain":
+        return ("base",)
+    return ("base", "few_shot") if metric in OF_LIKELIHOOD else ("base", "few_shot", "majority", "classical")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from luthier.core.proofs import Proof
 from luthier.evaluate.answers import Answer, System, answers_hash, gold_hash
 from luthier.evaluate.looks import count_look
 from luthier.evaluate.report import Evaluation, RunFacts, evaluate, versions, write_evaluation
+from luthier.evaluate.report_file import report_from_dict
 from luthier.evaluate.table import print_report
 from luthier.evaluate.verdict import Goal
 
@@ -44,7 +45,7 @@ def test_the_report_is_exactly_the_contracts_json() -> None:
     assert isinstance(comparisons, list)
     assert list(systems) == ["tuned", "base", "majority", "classical"]
     for found in systems.values():
-        assert list(found) == ["macro_f1", "accuracy"]
+        assert list(found) == ["macro_f1", "accuracy", "calibration_error", "brier"]
         assert all(list(one) == ["value", "low", "high", "n", "n_unjudged", "method"] for one in found.values())
     assert [one["b"] for one in comparisons] == ["base", "majority", "classical"]
     assert list(comparisons[0]) == ["a", "b", "metric", "difference", "low", "high", "p", "p_holm", "test", "n"]
@@ -159,6 +160,40 @@ def test_the_screen_warns_of_few_rows_silence_and_looks() -> None:
     assert "few rows: 19" in text
     assert "tuned was not judged on 1 of 20 rows" in text
     assert "look 3 at this test set" in text
+
+
+def test_the_screen_shows_the_goals_metric_and_two_more_and_names_the_rest() -> None:
+    text = screen(evaluate(Goal(task="answer", metric="bleu"), golds(["one two"] * 9), [system("tuned", ["one"] * 9)], FACTS))
+    heading = next(line for line in text.splitlines() if line.startswith("system"))
+    assert heading.split() == ["system", "bleu", "exact_match", "chrf", "rows"]
+    assert "in report.json too: loss_nats, rouge_l, bits_per_byte, length, repetition" in text
+
+
+def test_what_a_goal_of_probabilities_is_judged_by_stands_in_the_scores() -> None:
+    said = [System(name, (Answer("0000", "a", {"a": 0.75, "b": 0.25}),)) for name in ("tuned", "base")]
+    for metric in ("brier", "calibration_error"):
+        row = evaluate(Goal(task="classify", metric=metric), golds("b"), said, FACTS).scores()[0]
+        assert isinstance(row["systems"], dict)
+        told = row["systems"]["tuned"]
+        assert isinstance(told, dict)
+        assert told["probability"] == 0.75
+        assert told.get("probabilities") == ({"a": 0.75, "b": 0.25} if metric == "brier" else None)
+
+
+def test_less_of_a_score_that_is_better_low_wins_and_the_report_reads_back() -> None:
+    gold = golds("ab" * 30)
+    sure, unsure = ({label: p if label == "a" else 1 - p for label in "ab"} for p in (0.95, 0.6))
+    flipped = [{"a": shares["b"], "b": shares["a"]} for shares in (sure, unsure)]
+    systems = [
+        System(name, tuple(Answer(row.id, row.text, right if row.text == "a" else wrong) for row in gold))
+        for name, right, wrong in (("tuned", sure, flipped[0]), ("base", unsure, flipped[1]))
+    ]
+    report = evaluate(Goal(task="classify", metric="brier"), gold, systems, FACTS).report
+    assert report.verdict == "ship"
+    assert (report.comparisons[0].difference or 0) < 0
+    again = report_from_dict(report.as_dict())
+    assert again.as_dict() == report.as_dict()
+    assert again.comparisons[0].gain == -(report.comparisons[0].difference or 0)
 
 
 def test_looks_count_answers_that_differ(tmp_path: Path) -> None:

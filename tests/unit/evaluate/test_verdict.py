@@ -127,8 +127,8 @@ def test_four_times_the_rows_halve_an_interval() -> None:
         ('metric = "chrf"', 'is "chrf", which is not a metric of the task classify'),
         ("at_least = 75", "is 75, and macro_f1 runs from 0 to 1. write 0.75."),
         ("at_least = 0.0", "is 0, and macro_f1 runs from 0 to 1"),
-        ('beat = ["base", "gpt"]', 'beat: names "gpt", which is not compared by macro_f1 here. choose from base, majority, classical'),
-        ('beat = ["few_shot"]', 'names "few_shot"'),
+        ('beat = ["base", "gpt"]', 'names "gpt", which is not compared by macro_f1 here. choose from base, few_shot, majority, classical'),
+        ('beat = ["few-shot"]', 'names "few-shot"'),
     ],
 )
 def test_a_goal_that_cannot_be_judged_is_refused_with_its_place(lines: str, told: str) -> None:

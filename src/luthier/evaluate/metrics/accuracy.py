@@ -16,7 +16,7 @@ class Accuracy:
 
     name: ClassVar[str] = "accuracy"
     about: ClassVar[str] = "share of rows with the right label"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = True
 

@@ -28,7 +28,7 @@ class Chrf:
 
     name: ClassVar[str] = "chrf"
     about: ClassVar[str] = "overlap of character n-grams with the true text, 0 to 100"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     is_proportion: ClassVar[bool] = False
 

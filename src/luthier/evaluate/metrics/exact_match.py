@@ -27,7 +27,7 @@ class ExactMatch:
 
     name: ClassVar[str] = "exact_match"
     about: ClassVar[str] = "share of replies equal to the true one, case, white space and the last mark aside"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = True
 

@@ -23,7 +23,7 @@ class Loss:
 
     name: ClassVar[str] = "loss_nats"
     about: ClassVar[str] = "nats per token of the true text; lower is better"
-    higher_is_better: ClassVar[bool] = False
+    higher_is_better: ClassVar[bool | None] = False
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
     is_proportion: ClassVar[bool] = False
 

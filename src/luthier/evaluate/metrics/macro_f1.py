@@ -24,7 +24,7 @@ class MacroF1:
 
     name: ClassVar[str] = "macro_f1"
     about: ClassVar[str] = "mean of F1 over labels"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
 

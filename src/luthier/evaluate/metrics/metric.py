@@ -24,7 +24,8 @@ class Metric(Protocol):
 
     name: ClassVar[str]
     about: ClassVar[str]
-    higher_is_better: ClassVar[bool]
+    higher_is_better: ClassVar[bool | None]
+    """None where neither way is better: such a metric describes, and no goal can be judged by it."""
     range: ClassVar[tuple[float, float]]
     """The least and the greatest value there can be; infinite where there is no bound."""
     is_proportion: ClassVar[bool]
@@ -54,6 +55,14 @@ def value_of(metric: Metric, statistics: Floats) -> float | None:
 def row_values(metric: Metric, statistics: Floats) -> tuple[float | None, ...]:
     """The metric of each row by itself; None where the row could not be judged."""
     return tuple(None if math.isnan(value) else float(value) for value in metric.values(statistics))
+
+
+def goodness(metric: Metric, value: float | None) -> float:
+    """A value turned so that more is better, for choices on validation rows; minus infinity where there is no value."""
+    assert metric.higher_is_better is not None, "nothing is chosen by a metric that only describes"
+    if value is None:
+        return -math.inf
+    return value if metric.higher_is_better else -value
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:

@@ -46,7 +46,7 @@ class NumericMatch:
 
     name: ClassVar[str] = "numeric_match"
     about: ClassVar[str] = "share of replies whose final number is the true one"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = True
 
