@@ -23,6 +23,7 @@ class Sampling:
         top_k: only this many of the likeliest tokens are sampled from; 0 = all.
         seed: the reply to a prompt is a function of the prompt, this and the weights.
         stop: texts that end a reply; they are not part of it.
+        stop_tokens: token ids that end a reply, beside the model's own; their text is not part of it.
 
     """
 
@@ -32,6 +33,7 @@ class Sampling:
     top_k: int = 0
     seed: int = 0
     stop: tuple[str, ...] = ()
+    stop_tokens: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         rules = (

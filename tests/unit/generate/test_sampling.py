@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from luthier.core.draws import seed_of
 from luthier.core.errors import LuthierError
 from luthier.core.generator import Sampling
 from luthier.generate.sampling import choose, choose_all
@@ -88,11 +90,36 @@ def test_a_draw_depends_on_seed_and_place_and_nothing_else() -> None:
 def test_choosing_together_is_choosing_apart_and_tells_the_models_own_log_probabilities() -> None:
     logits = torch.stack([LOGITS, LOGITS.flip(0) * 2, LOGITS - 3])
     samplings = [Sampling(1, 0.0), Sampling(1, 1.5, 0.8, 3, seed=4), Sampling(1, 1.0, seed=9)]
-    tokens, logprobs = choose_all(logits, samplings, [0, 5, 2])
+    chosen = choose_all(logits, samplings, [0, 5, 2], [0, 2, 9])
+    tokens, logprobs = [one.token for one in chosen], [one.logprob for one in chosen]
     assert tokens == [choose(row, sampling, place) for row, sampling, place in zip(logits, samplings, (0, 5, 2), strict=True)]
     assert tokens[0] == 1
     assert logprobs == pytest.approx([float(row.log_softmax(-1)[token]) for row, token in zip(logits, tokens, strict=True)], abs=1e-6)
     assert logprobs[0] == pytest.approx(math.log(0.42), abs=1e-6)
+    assert [len(one.top) for one in chosen] == [0, 2, 5]
+    assert [token for token, _ in chosen[2].top] == [1, 3, 4, 0, 2]
+    assert [logprob for _, logprob in chosen[2].top] == pytest.approx([math.log(p) for p in sorted(PROBABILITIES, reverse=True)], abs=1e-6)
+
+
+@pytest.mark.parametrize("top_p", [0.5, 0.9999, 1.0])
+@pytest.mark.parametrize("top_k", [0, 7])
+def test_cuts_of_a_large_vocabulary_are_those_of_a_sort_of_all_of_it(top_p: float, top_k: int) -> None:
+    draw = np.random.default_rng(0)
+    for seed in range(20):
+        # Rounded, so that many tokens are equally likely.
+        logits = torch.from_numpy(np.round(draw.normal(size=5000) * draw.choice([0.01, 1, 4]), 1))
+        values, order = logits.sort(descending=True, stable=True)
+        values = values[: top_k or None]
+        probability = values.softmax(0)
+        kept = probability[probability.cumsum(0) - probability < top_p]
+        for place in range(5):
+            drawn = np.random.default_rng(seed_of(seed, "token", place)).random()
+            at = int(np.searchsorted((kept / kept.sum()).cumsum(0).numpy(), drawn, "right"))
+            found = choose(logits, Sampling(1, 1.0, top_p, top_k, seed), place)
+            if top_p == 1 and not top_k:
+                assert 0 <= found < 5000
+            else:
+                assert found == int(order[min(at, len(kept) - 1)])
 
 
 def test_a_certain_token_is_always_drawn() -> None:

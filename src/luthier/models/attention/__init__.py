@@ -5,6 +5,6 @@ pass on every keyword that the model was called with. Luthier registers one func
 of the batch among the keywords and hands queries, keys and values to the backend for that layout.
 """
 
-from luthier.models.attention.seam import SEAM, Grown, Layout, Sequences, Trees, install
+from luthier.models.attention.seam import SEAM, Continued, Grown, Layout, Sequences, Trees, install
 
-__all__ = ["SEAM", "Grown", "Layout", "Sequences", "Trees", "install"]
+__all__ = ["SEAM", "Continued", "Grown", "Layout", "Sequences", "Trees", "install"]

@@ -38,18 +38,37 @@ class Trees:
 
 
 @dataclass(frozen=True, eq=False)
-class Grown:
-    """One new token for each of B sequences whose earlier keys and values are kept, (B, G, T, D) a layer.
+class Continued:
+    """The nodes `new_Q` of a forest of N, the keys and values of whose other nodes are known from earlier calls.
 
-    `length_B` counts the tokens before the new one; the layer writes the new key and value at that place.
+    A layer writes the new ones into `keys` and `values`, (G, N, D) a layer.
+    """
+
+    leave_N: Tensor
+    depth_N: Tensor
+    borders: tuple[int, ...]
+    new_Q: Tensor
+    keys: list[Tensor]
+    values: list[Tensor]
+    masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """One new token for each of B sequences whose earlier keys and values are kept, in the first B of (S, G, T, D) a layer.
+
+    `length_B` counts the tokens before the new one; the layer writes the new key and value at that place. `longest` is
+    the greatest of these counts.
     """
 
     keys: list[Tensor]
     values: list[Tensor]
     length_B: Tensor
+    longest: int
+    masks: dict[int | None, Tensor] = field(default_factory=dict)
 
 
-Layout: TypeAlias = Sequences | Trees | Grown
+Layout: TypeAlias = Sequences | Trees | Continued | Grown
 
 
 def install() -> None:
@@ -79,7 +98,7 @@ def seam(
     if attention_mask is not None:
         unknown.append("attention_mask")
     layout = said.get("luthier_layout")
-    if not isinstance(layout, Sequences | Trees | Grown):
+    if not isinstance(layout, Sequences | Trees | Continued | Grown):
         unknown.append("no luthier_layout")
     if unknown:
         raise TypeError(f"{type(module).__name__} passes to attention what Luthier does not know: {', '.join(unknown)}")
@@ -88,6 +107,8 @@ def seam(
     assert window is None or isinstance(window, int), "families give a window in tokens"
     if isinstance(layout, Trees):
         out = _in_trees(module, query, key, value, layout, window, scoring)
+    elif isinstance(layout, Continued):
+        out = _continued(module, query, key, value, layout, window, scoring)
     elif isinstance(layout, Grown):
         out = _grown(module, query, key, value, layout, window, scoring)
     else:
@@ -130,23 +151,50 @@ def _mask(layout: Trees, start: int, low: int, high: int, window: int | None) ->
     return found
 
 
+def _continued(
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout: Continued, window: int | None, scoring: Scoring
+) -> Tensor:
+    """Query, key and value hold the new nodes only, (1, ·, Q, D); each sees its ancestors among all nodes of its tree."""
+    layer = int(module.layer_idx)  # type: ignore[arg-type]
+    keys, values = layout.keys[layer], layout.values[layer]
+    keys[:, layout.new_Q], values[:, layout.new_Q] = key[0], value[0]
+    edges = torch.searchsorted(layout.new_Q, torch.tensor(layout.borders, device=query.device)).tolist()
+    parts = []
+    for t, start in enumerate(layout.borders[:-1]):
+        for low in range(edges[t], edges[t + 1], DENSE_NODES):
+            high = min(low + DENSE_NODES, edges[t + 1])
+            mask = _mask_of(layout, layout.new_Q[low:high], start, window)
+            stop = start + mask.shape[1]
+            parts.append(attend(query[:, :, low:high], keys[None, :, start:stop], values[None, :, start:stop], mask, False, scoring))
+    return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+
+
+def _mask_of(layout: Continued, nodes: Tensor, start: int, window: int | None) -> Tensor:
+    """Which of the keys from `start` on the given nodes of one tree see; layers share the answer."""
+    first, last = int(nodes[0]), int(nodes[-1])
+    found = layout.masks.get((first, last, window))
+    if found is None:
+        place = torch.arange(start, last + 1, device=nodes.device)[None]
+        found = (place <= nodes[:, None]) & (nodes[:, None] < layout.leave_N[None, start : last + 1])
+        if window is not None:
+            found = found & (layout.depth_N[nodes, None] - layout.depth_N[None, start : last + 1] < window)
+        layout.masks[first, last, window] = found
+    return found
+
+
 def _grown(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout: Grown, window: int | None, scoring: Scoring) -> Tensor:
     """Query, key and value hold one token of each sequence, (1, ·, B, D); gives (1, H, B, D)."""
-    layer = int(module.layer_idx)  # type: ignore[arg-type]
-    sequence = torch.arange(query.shape[2], device=query.device)
-    layout.keys[layer][sequence, :, layout.length_B] = key[0].transpose(0, 1)
-    layout.values[layer][sequence, :, layout.length_B] = value[0].transpose(0, 1)
-    n = int(layout.length_B.max()) + 1
-    place = torch.arange(n, device=query.device)[None]
-    mask = place <= layout.length_B[:, None]
-    if window is not None:
-        mask = mask & (layout.length_B[:, None] - place < window)
-    out = attend(
-        query[0].transpose(0, 1)[:, :, None],
-        layout.keys[layer][:, :, :n],
-        layout.values[layer][:, :, :n],
-        mask[:, None, None],
-        False,
-        scoring,
-    )
+    layer, n_sequences, n = int(module.layer_idx), query.shape[2], layout.longest + 1  # type: ignore[arg-type]
+    keys, values = layout.keys[layer][:n_sequences], layout.values[layer][:n_sequences]
+    sequence = torch.arange(n_sequences, device=query.device)
+    keys[sequence, :, layout.length_B] = key[0].transpose(0, 1)
+    values[sequence, :, layout.length_B] = value[0].transpose(0, 1)
+    mask = layout.masks.get(window)
+    if mask is None:
+        place = torch.arange(n, device=query.device)[None]
+        mask = place <= layout.length_B[:, None]
+        if window is not None:
+            mask = mask & (layout.length_B[:, None] - place < window)
+        layout.masks[window] = mask = mask[:, None, None]
+    out = attend(query[0].transpose(0, 1)[:, :, None], keys[:, :, :n], values[:, :, :n], mask, False, scoring)
     return out[:, :, 0].transpose(0, 1)[None]
