@@ -1,0 +1,112 @@
+"""Figures as SVG that takes its colours from the page, so that they follow light and dark."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from luthier.evaluate.page.words import printable
+
+INK, MUTED, GRID, PAPER = "#111113", "#555557", "#c9c9cb", "#fffffd"
+FIRST, SECOND, THIRD = "#0072b3", "#d55e01", "#009e74"
+"""Stand-ins, in matplotlib's output and nowhere else, for the page's colours of the same names."""
+
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", FIRST: "first", SECOND: "second", THIRD: "third"}
+LIGHT = {"ink": "#1b1b1f", "muted": "#55555c", "grid": "#c9c9d0", "paper": "#ffffff", "first": "#0072b2", "second": "#c04f00", "third": "#007a5a"}
+DARK = {"ink": "#ececf0", "muted": "#b0b0ba", "grid": "#4a4a54", "paper": "#17171b", "first": "#56b4e9", "second": "#e69f00", "third": "#2fc79a"}
+"""After Okabe & Ito (2008), whose colours people with any common kind of colour vision tell apart; some are darkened or
+lightened so that each stands out from its paper at 4.5 to 1."""
+
+_SETTINGS = {
+    "svg.hashsalt": "luthier", "svg.fonttype": "none", "text.parse_math": False, "font.family": "DejaVu Sans", "font.size": 9.5,
+    "text.color": INK, "axes.edgecolor": MUTED, "axes.labelcolor": INK, "axes.facecolor": "none", "axes.titlecolor": INK,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True, "grid.color": GRID,
+    "grid.linewidth": 0.6, "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "legend.frameon": False, "figure.facecolor": "none", "savefig.facecolor": "none", "figure.constrained_layout.use": True,
+}  # fmt: skip
+WIDTH_INCHES = 5.4
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and what it says: `text` stands in its place for those who cannot see it. `inner` is the SVG without its root's text."""
+
+    name: str
+    title: str
+    text: str
+    width: float
+    height: float
+    inner: str
+
+    @property
+    def inline(self) -> str:
+        """The element as it stands in the page, which gives it its colours."""
+        return self._element("", "")
+
+    @property
+    def alone(self) -> str:
+        """The same as a file of its own, which brings its colours along."""
+        rules = [f":root{{{_declared(LIGHT)}}}", f"@media(prefers-color-scheme:dark){{:root{{{_declared(DARK)}}}}}"]
+        style = f"<style>{''.join(rules)}svg{{background:var(--paper)}}text{{font-family:system-ui,sans-serif}}</style>"
+        return '<?xml version="1.0" encoding="UTF-8"?>\n' + self._element(' xmlns="http://www.w3.org/2000/svg"', style) + "\n"
+
+    def _element(self, namespace: str, style: str) -> str:
+        title, text = (f'<{tag} id="{self.name}-{tag}">{escape(printable(said))}</{tag}>' for tag, said in (("title", self.title), ("desc", self.text)))
+        root = f'<svg{namespace} viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-labelledby="{self.name}-title {self.name}-desc">'
+        return f"{root}{title}{text}{style}{self.inner}</svg>"
+
+
+def draw(name: str, title: str, text: str, height_inches: float, plot: Callable[[Any], None]) -> Figure:
+    """A figure of one plot.
+
+    Args:
+        name: names the figure's file, and begins each id in it.
+        title: what it shows, in a few words.
+        text: what a reader is to take from it, with the numbers that matter.
+        height_inches: of the whole.
+        plot: draws on matplotlib's axes, with the colours above and no others.
+
+    """
+    # Matplotlib takes a while to load, and nothing but a figure needs it.
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Canvas
+
+    out = io.StringIO()
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        # A label's letters may be missing from the font that lengths are measured with; the reader's font draws them.
+        warnings.filterwarnings("ignore", message="Glyph")
+        canvas = Canvas(figsize=(WIDTH_INCHES, height_inches))
+        plot(canvas.subplots())
+        canvas.savefig(out, format="svg", metadata={"Date": None})
+    width, height = WIDTH_INCHES * 72, height_inches * 72
+    return Figure(name, title, text, width, height, _inner(out.getvalue(), name))
+
+
+def _inner(svg: str, name: str) -> str:
+    """What stands inside matplotlib's root element, with ids of our own, variables for colours and the page's font."""
+    inner = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
+    inner = re.sub(r"\s*<metadata>.*?</metadata>", "", inner, flags=re.DOTALL)
+    inner = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", inner, flags=re.DOTALL)
+    inner = re.sub(r"\s*<!--.*?-->", "", inner, flags=re.DOTALL)
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', inner))
+    inner = re.sub(r' id="([^"]*)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", inner)
+    inner = re.sub(r'(url\(#|href="#)([^")]+)', lambda found: f"{found[1]}{name}-{found[2]}", inner)
+    inner = inner.replace("xlink:href", "href")
+    for colour, variable in _VARIABLES.items():
+        inner = inner.replace(colour, f"var(--{variable})")
+    inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)
+    return re.sub(r"\s*\n\s*", "\n", inner)
+
+
+def _declared(colours: dict[str, str]) -> str:
+    return ";".join(f"--{name}:{colour}" for name, colour in colours.items())
+
+
+def palette() -> dict[str, str]:
+    """The page's colours as style declarations, in light and in dark."""
+    return {"light": _declared(LIGHT), "dark": _declared(DARK)}

@@ -1,0 +1,104 @@
+"""Numbers and other people's text, as a page shows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from luthier.evaluate.estimates import Comparison, Estimate
+from luthier.evaluate.metrics import METRICS
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+"""What HTML and XML may not hold: control characters, halves of surrogate pairs, and code points that are no characters."""
+
+
+@dataclass(frozen=True)
+class Number:
+    """A measured number as a page shows it: the value, its interval, and on how many rows it rests.
+
+    `unit` names what `n` counts, and `few` marks a number that rests on too little to lean on.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    digits: int
+    few: bool = False
+    unit: str = "n"
+    signed: bool = False
+
+    @property
+    def as_text(self) -> str:
+        """The value; `–` where there is none."""
+        return self._text(self.value)
+
+    @property
+    def interval(self) -> str:
+        """The interval; '' where there is none."""
+        return "" if self.low is None or self.high is None else f"{self._text(self.low)} to {self._text(self.high)}"
+
+    @property
+    def whole(self) -> str:
+        """All of it in one line."""
+        if self.value is None:
+            return "not measured"
+        inside = f" (95 % interval {self.interval})" if self.interval else ""
+        return f"{self.as_text}{inside}, {self.unit} = {self.n:,}"
+
+    def _text(self, value: float | None) -> str:
+        if value is None:
+            return "–"
+        text = f"{value:+,.{self.digits}f}" if self.signed else f"{value:,.{self.digits}f}"
+        return text.replace("-", "−")
+
+
+def number_of(found: Estimate | Mapping[str, Any] | None, few: bool = False) -> Number:
+    """An estimate, or one out of a report, as a page shows it."""
+    if found is None:
+        return Number(None, None, None, 0, 3)
+    one = found.as_dict() if isinstance(found, Estimate) else found
+    marked = few or (isinstance(found, Estimate) and found.few)
+    return Number(one["value"], one["low"], one["high"], one["n"], digits_for(one["value"], one["high"]), marked)
+
+
+def difference_of(found: Comparison | Mapping[str, Any]) -> Number:
+    """A difference of two systems as a page shows it, always with its sign."""
+    one = found.as_dict() if isinstance(found, Comparison) else found
+    few = isinstance(found, Comparison) and found.few
+    return Number(one["difference"], one["low"], one["high"], one["n"], digits_for(one["low"], one["high"]), few, signed=True)
+
+
+def digits_for(*values: float | None) -> int:
+    """Digits after the point: one for numbers from ten on, as chrF has them; else three."""
+    return 1 if max((abs(value) for value in values if value is not None), default=0.0) >= 10 else 3
+
+
+def metric_about(name: str) -> str:
+    """What a metric measures, in a few words, and which way is better; '' for one that this version does not know."""
+    kind = METRICS.get(name)
+    if kind is None:
+        return ""
+    return kind.about if kind.higher_is_better else f"{kind.about}; lower is better"
+
+
+def printable(text: str) -> str:
+    """Somebody's text without what no page may hold: each such character is shown by its picture, or as a question mark."""
+    return _UNPRINTABLE.sub(_picture, text.replace("\r\n", "\n"))
+
+
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
+
+
+def clipped(text: str, most: int) -> str:
+    """A text cut to `most` characters, with the number that it had."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number of things: `1 row`, `2 rows`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
