@@ -24,7 +24,6 @@ def finish(recipe: Recipe, run: Run, report: Mapping[str, Json]) -> None:
     write_json(folder / "bundle.json", replace(read_card(folder), about=recipe.goal.about).as_json())
     write_text(folder / "recipe.toml", dump(recipe))
     write_json(folder / "report.json", report)
-    write_json(run.proofs, {"proofs": report["proofs"], "not_applicable": report["not_applicable"]})
     write_json(folder / "proofs.json", {"proofs": report["proofs"], "not_applicable": report["not_applicable"]})
     write_text(folder / "requirements.lock", "".join(f"{name}=={metadata.version(name)}\n" for name in _LOCKED))
     write_text(folder / "README.md", card_text(read_card(folder), report))

@@ -15,20 +15,20 @@ from luthier.core.files import file_hash, read_json, write_json, write_text
 from luthier.core.interrupts import Interruption, interruptible
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import dump
+from luthier.core.proofs import Proofs, proofs_from
 from luthier.core.runs import Run
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
-from luthier.serve.bundle import read_card
 from luthier.stages import bundle as bundle_stage
+from luthier.stages import prove as prove_stage
 from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import load_side, prepare
-from luthier.stages.prove import proofs_so_far
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
 from luthier.stages.sources import source_hashes, verify
-from luthier.stages.texts import prepared_text, tuned_text
+from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 1, "evaluate": 1, "bundle": 1}
+FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 2, "prove": 1, "evaluate": 1, "bundle": 1}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]
@@ -128,6 +128,16 @@ def run_tune(job: Job) -> dict[str, Json]:
     return _stage(job, "tune", fingerprint, work)
 
 
+def run_prove(job: Job, tuned: Mapping[str, Json]) -> Proofs:
+    """The run's proofs, made on the bundle and the files as they are now."""
+    recipe, run = job.recipe, job.run
+    inputs: dict[str, Json] = {"tune": _done_fingerprint(run, "tune"), "files": prove_stage.files_hash(run)}
+    found = _stage(job, "prove", runs.fingerprint(inputs), lambda: prove_stage.prove(recipe, run, tuned, job.interruption.check))
+    proofs = proofs_from(found)
+    job.say(proofs_text(proofs))
+    return proofs
+
+
 def run_evaluate(job: Job) -> dict[str, Json]:
     """The bundle against its rivals; gives the report."""
     if job.recipe.data.split.test == 0:
@@ -136,22 +146,26 @@ def run_evaluate(job: Job) -> dict[str, Json]:
     tuned = run_tune(job)
     job.say(tuned_text(tuned, job.run.folder))
     recipe, run = job.recipe, job.run
-    done = read_json(run.done("tune"))
-    assert isinstance(done, Mapping), "a stage that is done has said so"
-    inputs: dict[str, Json] = {"tune": done["fingerprint"], "goal": _plain(recipe.goal), "group": recipe.data.group, "seed": recipe.seed}
+    proofs = run_prove(job, tuned)
+    inputs: dict[str, Json] = {
+        "tune": _done_fingerprint(run, "tune"),
+        "proofs": proofs.as_json(),
+        "goal": _plain(recipe.goal),
+        "group": recipe.data.group,
+        "seed": recipe.seed,
+    }
 
     def work() -> dict[str, Json]:
         job.interruption.check()
         cleaning: Any = read_json(run.cleaning)
         sides = Sides(*(load_side(run.folder, side) for side in ("train", "validation", "test")))
-        proofs, not_applicable = proofs_so_far(read_card(run.bundle), cleaning, tuned, sides)
         facts = RunFacts(
             run=recipe.name,
             data_hash=cleaning["test_hash"],
             seed=recipe.seed,
             versions=versions(),
-            proofs=proofs,
-            not_applicable=not_applicable,
+            proofs=proofs.proofs,
+            not_applicable=proofs.not_applicable,
         )
         found = evaluate_run(recipe, run, sides, facts, job.runs_folder, job.interruption.check)
         shortened: dict[str, Json] = {system.name: system.shortened for system in found.systems if system.shortened}
@@ -212,6 +226,13 @@ def _stage(job: Job, name: str, fingerprint: str, work: Callable[[], dict[str, J
     result = work()
     runs.mark_done(job.run, name, fingerprint, {"result": result, "seconds": round(time.monotonic() - began, 1)}, FORMATS[name])
     return result
+
+
+def _done_fingerprint(run: Run, stage: str) -> str:
+    """What a stage that is done was done for."""
+    done = read_json(run.done(stage))
+    assert isinstance(done, Mapping), "a stage that is done has said so"
+    return str(done["fingerprint"])
 
 
 def _seconds(run: Run) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from luthier.core.proofs import Proofs
 from luthier.evaluate.report_file import report_from_dict
 from luthier.evaluate.table import report_table
 
@@ -41,6 +42,13 @@ def tuned_text(found: Mapping[str, Any], folder: Path) -> str:
     lines.append(f"{fit['last_step']:,} of {fit['n_steps']:,} steps{' (stopped early)' if fit['stopped_early'] else ''}{best}")
     lines += [f"! {difference}" for difference in found["differs"]]
     return "\n".join([*lines, f"Bundle: {folder / 'bundle'}"])
+
+
+def proofs_text(found: Proofs) -> str:
+    """How many proofs hold, and those that do not, with what to do."""
+    holding = sum(proof.holds for proof in found.proofs.values())
+    lines = [f"{holding} of {len(found.proofs)} proofs hold, {len(found.not_applicable)} do not apply"]
+    return "\n".join([*lines, *(f"! {name}: {proof.detail}" for name, proof in found.proofs.items() if not proof.holds)])
 
 
 def split_text(split: Mapping[str, int]) -> str:
