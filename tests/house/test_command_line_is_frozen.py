@@ -27,7 +27,8 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
     "tune": [RECIPE, SET, RUNS, JSON],
     "evaluate": [RECIPE, SET, RUNS, JSON],
     "show": [("RECIPE|RUN", "required"), ("--rows", "N", 3), RUNS, JSON],
-    "compare": [("RUN RUN…", "required"), RUNS, JSON],
+    "compare": [("RUN RUN…", "required"), ("--page", "FILE", None), RUNS, JSON],
+    "report": [("RUN", "required"), RUNS, JSON],
     "predict": [
         ("RUN", "required"), ("FILE", "required"), ("-o --out", "OUT", "required"), ("--abstain-below", "P", 0.0), RUNS, JSON,
     ],

@@ -175,17 +175,40 @@ def compare(
     names: Annotated[
         list[str], typer.Argument(metavar="RUN RUN…", help="Two or more runs that were tested on the same rows.", show_default=False)
     ],
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", help="Where the page goes; compare-RUN-RUN.html beside the runs by default.", show_default=False),
+    ] = None,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Paired differences between runs that were tested on the same rows.
+    """Paired differences between runs that were tested on the same rows, here and as a page.
 
     Example: `luthier compare tickets tickets-full`
     """
-    from luthier.stages.compare import compare_runs
+    from luthier.stages.compare import compare_runs, page_path, write_comparison
 
     found = compare_runs(names, runs)
-    _result(found.as_dict(), as_json, lambda: _out(found.as_text()))
+    path = page or page_path(names, runs)
+    write_comparison(found, path)
+    _result({**found.as_dict(), "page": str(path)}, as_json, lambda: _out(f"{found.as_text()}\nPage: {path}"))
+
+
+@app.command()
+def report(name: RunName, runs: Runs = RUNS, as_json: AsJson = False) -> None:
+    """Write the report of a run as a page, from its files, and open it where the output is a terminal.
+
+    Example: `luthier report tickets`
+    """
+    from luthier.core.runs import find_run
+    from luthier.stages.report import write_page
+
+    path = write_page(find_run(runs, name))
+    _result({"page": str(path)}, as_json, lambda: _out(str(path)))
+    if sys.stdout.isatty() and not as_json:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
 
 
 @app.command()

@@ -13,7 +13,7 @@ from luthier.evaluate.page.confidence import Confidence
 from luthier.evaluate.page.curves import Curves, learnt_nothing, overfits, still_learning
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes
-from luthier.evaluate.page.words import counted, number_of
+from luthier.evaluate.page.words import counted, difference_of, direction, number_of
 from luthier.evaluate.verdict import ALPHA, MOST_ROWS, rows_to_show
 
 FEW_OF_A_LABEL = 10
@@ -71,7 +71,8 @@ def leak(found: Findings) -> Advice | None:
 
 def broken_proof(found: Findings) -> Advice | None:
     """A proof fails, other than the certificate, which has a rule of its own."""
-    broken = [(name, one["detail"]) for name, one in found.material.report["proofs"].items() if not one["holds"] and name != "split_certificate"]
+    proofs = found.material.report["proofs"].items()
+    broken = [(name, one["detail"]) for name, one in proofs if not one["holds"] and name != "split_certificate"]
     if not broken:
         return None
     named = "; ".join(f"{name.replace('_', ' ')}: {detail}" for name, detail in broken)
@@ -88,10 +89,11 @@ def classical_is_ahead(found: Findings) -> Advice | None:
     one = found.material.comparison("classical", found.material.metric)
     if one is None or one["difference"] is None or _gain(one) >= 0:
         return None
-    clearly = "clearly" if one["p_holm"] is not None and one["p_holm"] < ALPHA else "though not clearly,"
+    clearly = "" if one["p_holm"] is not None and one["p_holm"] < ALPHA else ", though not clearly"
     return Advice(
         "Consider the classical model instead",
-        f"The classical baseline does better than tuned, {clearly} and costs next to nothing to run.",
+        f"Words counted by a classical model do better than tuned{clearly}: tuned − classical is {difference_of(one).whole}. "
+        "It costs next to nothing to run.",
         "Use it as it is; or give the language model a chance to be worth its cost: a larger base ([model] base), more training rows, "
         "or more epochs if it was still learning.",
     )
@@ -186,15 +188,15 @@ def one_pair(found: Findings) -> Advice | None:
 
 def doubtful_labels(found: Findings) -> Advice | None:
     """Errors whose nearest training row says almost the same and has another label than the test row."""
-    doubtful = [
-        row for row in found.mistakes.worst if row.neighbours and row.neighbours[0].likeness >= ALIKE and row.neighbours[0].reply != row.gold
-    ]
+    beside = [(row, row.neighbours[0]) for row in found.mistakes.worst if row.neighbours]
+    doubtful = [(row, near) for row, near in beside if near.likeness >= ALIKE and near.reply != row.gold]
     if found.material.task != "classify" or not doubtful:
         return None
+    row, near = doubtful[0]
     return Advice(
         "Check some labels",
         f"{len(doubtful)} of the worst errors below have a training row that says almost the same under another label than the test row's "
-        f"(for example {doubtful[0].source or doubtful[0].id} and {doubtful[0].neighbours[0].source or doubtful[0].neighbours[0].id}).",
+        f"(for example {row.source or row.id} and {near.source or near.id}).",
         "One of the two is likely to be wrong: correct it in the source and run again.",
     )
 
@@ -208,7 +210,8 @@ def not_shown_yet(found: Findings) -> Advice | None:
         return None
     n_test = len(material.scores) or (material.estimate(TUNED, material.metric) or {}).get("n", 0)
     most = max(needed)
-    more = f"even {MOST_ROWS:,} rows would hardly show it" if most > MOST_ROWS else f"about {_rounded(most):,} test rows would show it four times in five"
+    enough = f"about {_rounded(most):,} test rows would show it four times in five"
+    more = f"even {MOST_ROWS:,} rows would hardly show it" if most > MOST_ROWS else enough
     return Advice(
         "Get more test rows: it may be good enough, but that is not shown yet",
         f"On {counted(n_test, 'test row')} the numbers lean the right way, and chance could have made them so. Were they to stay, {more}.",
@@ -308,9 +311,8 @@ RULES: tuple[Rule, ...] = (
 def _nothing_in_the_way(material: Material) -> Advice:
     name = material.report["run"]
     if material.report["verdict"] == "ship":
-        return Advice(
-            "Use it", "Every claim holds, and no rule found anything to mend.", f"luthier predict {name} FILE -o OUT answers a file of rows."
-        )
+        use = f"luthier predict {name} FILE -o OUT answers a file of rows."
+        return Advice("Use it", "Every claim holds, and no rule found anything to mend.", use)
     return Advice(
         "Try something stronger",
         "Not every claim holds, and no rule found what to mend.",
@@ -320,8 +322,7 @@ def _nothing_in_the_way(material: Material) -> Advice:
 
 def _gain(comparison: Mapping[str, Any]) -> float:
     """A difference in the direction that is better."""
-    metric = METRICS.get(comparison["metric"])
-    return float(comparison["difference"]) * (-1 if metric is not None and not metric.higher_is_better else 1)
+    return float(comparison["difference"]) * (direction(comparison["metric"]) or 1)
 
 
 def _rows_for_bar(material: Material, alpha: float) -> int | None:

@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luthier.core.draws import seed_of
 from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.estimates import few
 from luthier.evaluate.intervals import bca_interval, estimate
 from luthier.evaluate.metrics.accuracy import Accuracy
+from luthier.evaluate.metrics.calibration_error import EDGES, N_BINS, bin_of
 from luthier.evaluate.metrics.metric import Floats, ratio
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import subset
 from luthier.evaluate.page.words import Number, number_of
 from luthier.evaluate.resampling import clusters_of
 
-N_BINS = 10
-
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose answers have a probability from `low` up to `high`: how sure on average, and how often right."""
+    """Rows whose answers have a probability above `low` and up to `high`: how sure on average, and how often right."""
 
     low: float
     high: float
@@ -33,9 +33,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class Confidence:
-    """How sure a system is and how often it is right, over all rows and in ten bins of equal width (empty ones left out).
+    """How sure a system is and how often it is right, over all rows and in the bins of `calibration_error`.
 
-    `gap` is the mean of sure − right: above 0 it is too sure of itself. `sure` is the mean probability of its answers.
+    Bins without rows are left out. `gap` is the mean of sure − right: above 0 it is too sure of itself. `sure` is the mean
+    probability of its answers.
     """
 
     sure: Number
@@ -61,7 +62,7 @@ def confidence_of(material: Material, system: str = TUNED) -> Confidence | None:
         return None
     gold, said = subset(material.gold, material.system(system).answers, [one is not None for one in sure])
     known = np.array([one for one in sure if one is not None], dtype=np.float64)
-    place = np.minimum((known * N_BINS).astype(int), N_BINS - 1)
+    place = np.array([bin_of(one) for one in known])
     bins = tuple(_bin(gold, said, known, place == i, i, material.seed) for i in range(N_BINS) if (place == i).any())
     right = np.array([one.text == row.text for row, one in zip(gold, said, strict=True)], dtype=np.float64)
     return Confidence(
@@ -72,9 +73,9 @@ def confidence_of(material: Material, system: str = TUNED) -> Confidence | None:
     )
 
 
-def _bin(gold: Sequence[Gold], said: Sequence[Answer], sure: Floats, inside: np.typing.NDArray[np.bool_], i: int, seed: int) -> Bin:
+def _bin(gold: Sequence[Gold], said: Sequence[Answer], sure: Floats, inside: NDArray[np.bool_], i: int, seed: int) -> Bin:
     rows, answers = subset(gold, said, list(inside))
-    return Bin(i / N_BINS, (i + 1) / N_BINS, float(sure[inside].mean()), number_of(estimate(Accuracy(), rows, answers, seed=seed)))
+    return Bin(float(EDGES[i]), float(EDGES[i + 1]), float(sure[inside].mean()), number_of(estimate(Accuracy(), rows, answers, seed=seed)))
 
 
 def _mean(gold: Sequence[Gold], values: Floats, limits: tuple[float, float], seed: int, name: str) -> Number:

@@ -125,13 +125,14 @@ def in_words(curves: Curves) -> str:
     if learnt_nothing(curves):
         return f"It learnt next to nothing. {fall}; {best}, against {curves.validation[0][1]:.3f} before the first step."
     if found is not None:
-        rise = found.last / found.lowest - 1 if found.lowest > 0 else float("inf")
         return (
-            f"It overfits from step {found.step:,} on: there {best}; by step {found.last_step:,} it had risen to {found.last:.3f} "
-            f"({rise:+.0%}), while the training loss went on falling from {found.train_then:.3f} to {found.train_last:.3f}. "
+            f"It overfits from step {found.step:,} on: {best}; by step {found.last_step:,} it had risen to {found.last:.3f}, "
+            f"while the training loss went on falling from {found.train_then:.3f} to {found.train_last:.3f}. "
             f"The model of step {found.step:,} is the one that was kept."
         )
     late = still_learning(curves)
     if late is not None:
-        return f"It was still learning when it stopped: {best}, and the last quarter of the steps brought {late:.0%} of the whole fall. {fall}."
-    return f"It learnt, and does not overfit by the rule below. {fall}; {best}."
+        brought = f"the last quarter of the steps brought {late:.0%} of the whole fall"
+        return f"It was still learning when it stopped: {best}, and {brought}. {fall}."
+    flat = f" What came after step {lowest[0]:,} brought nothing more." if lowest != curves.trained[-1] else ""
+    return f"It learnt, and does not overfit by the rule below. {fall}; {best}.{flat}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from luthier.evaluate.page.confidence import Confidence
 from luthier.evaluate.page.curves import Curves, in_words, overfits
 from luthier.evaluate.page.mistakes import Mistakes
 from luthier.evaluate.page.svg import FIRST, GRID, INK, MUTED, PAPER, SECOND, Figure, draw
-from luthier.evaluate.page.words import Number, counted, printable
+from luthier.evaluate.page.words import Number, counted, direction, printable
 
 _LABEL_LETTERS = 24
 
@@ -26,10 +26,11 @@ def learning(curves: Curves) -> Figure:
             axes.plot(steps, losses, color=SECOND, linewidth=1.8, linestyle="--", marker="o", markersize=4, label="validation")
         lowest, over = curves.lowest, overfits(curves)
         if lowest is not None:
-            axes.plot(*lowest, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK, linestyle="none", label="lowest: kept")
+            axes.plot(*lowest, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK, linestyle="", label="lowest: kept")
         if over is not None:
             axes.axvspan(over.step, over.last_step, color=GRID, alpha=0.35, linewidth=0)
-            axes.annotate("overfits", ((over.step + over.last_step) / 2, 1.0), xycoords=("data", "axes fraction"), ha="center", va="top", color=INK)
+            middle = (over.step + over.last_step) / 2
+            axes.annotate("overfits", (middle, 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom", color=INK)
         axes.set_xlabel("step")
         axes.set_ylabel("loss (nats)")
         axes.legend(loc="best")
@@ -37,16 +38,17 @@ def learning(curves: Curves) -> Figure:
     return draw("learning", "Loss on training and validation rows by step", in_words(curves), 3.1, plot)
 
 
-def systems(metric: str, found: Mapping[str, Number], bar: float | None, higher_is_better: bool) -> Figure:
-    """Each system's value on the metric that decides, with its interval."""
+def systems(metric: str, found: Mapping[str, Number], own: Collection[str] = ("tuned",), bar: float | None = None) -> Figure:
+    """Each system's value on the metric that decides, with its interval; `own` are drawn in colour, `bar` is what has to be reached."""
+    better = {1: " (higher is better)", -1: " (lower is better)", 0: ""}[direction(metric)]
     shown = [(name, one) for name, one in found.items() if one.value is not None]
     text = "; ".join(f"{name} {one.whole}" for name, one in shown)
 
     def plot(axes: Any) -> None:
         for i, (name, one) in enumerate(shown):
-            colour = FIRST if name == "tuned" or len(found) == 2 else MUTED
+            colour, marker, size = (FIRST, "o", 7) if name in own else (MUTED, "D", 5)
             axes.plot([one.low, one.high], [i, i], color=colour, linewidth=2.2, solid_capstyle="butt")
-            axes.plot([one.value], [i], marker="o" if name == "tuned" else "D", color=colour, markersize=7 if name == "tuned" else 5)
+            axes.plot([one.value], [i], marker=marker, color=colour, markersize=size)
             axes.annotate(one.as_text, (1.02, i), xycoords=("axes fraction", "data"), va="center", color=INK, annotation_clip=False)
         if bar is not None:
             axes.axvline(bar, color=SECOND, linestyle="--", linewidth=1.4)
@@ -54,7 +56,7 @@ def systems(metric: str, found: Mapping[str, Number], bar: float | None, higher_
         axes.set_yticks(range(len(shown)), [_label(name) for name, _ in shown])
         axes.set_ylim(len(shown) - 0.5, -0.7)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(f"{metric}, 95 % interval ({'higher' if higher_is_better else 'lower'} is better)")
+        axes.set_xlabel(f"{metric}, 95 % interval{better}")
 
     return draw("systems", f"Each system's {metric} with its interval", text, 1.1 + 0.36 * max(2, len(shown)), plot)
 
@@ -72,7 +74,7 @@ def confusions(found: Mistakes) -> Figure | None:
         names = [f"{_label(one.gold, 18)} → {_label(one.said, 18)}" for one in found.confusions]
         axes.barh(range(len(names)), [one.n for one in found.confusions], color=FIRST, height=0.7)
         for i, one in enumerate(found.confusions):
-            axes.annotate(f" {one.n}", (one.n, i), va="center", color=INK)
+            _beside(axes, str(one.n), one.n, i)
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
@@ -109,11 +111,12 @@ def _square(x: float, y: float, colour: str, share: float) -> Any:
     return Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor=colour, alpha=0.06 + 0.44 * share, linewidth=0)
 
 
-def row_scores(metric: str, values: Sequence[float]) -> Figure | None:
-    """How the scores of single replies are spread."""
-    if not values:
+def row_scores(metric: str, found: Mistakes) -> Figure | None:
+    """How the scores of single replies are spread; None for labels, which are right or wrong."""
+    values = found.row_scores
+    if not values or found.n_wrong is not None:
         return None
-    text = f"Scores of {counted(len(values), 'reply', 'replies')}, from {min(values):.3f} to {max(values):.3f}."
+    text = f"The {metric} of {counted(len(values), 'row')} by themselves, from {min(values):.3f} to {max(values):.3f}."
 
     def plot(axes: Any) -> None:
         axes.hist(values, bins=20, color=FIRST, rwidth=0.9)
@@ -131,7 +134,7 @@ def reliability(found: Confidence) -> Figure:
         for i, one in enumerate(found.bins):
             right = one.right
             axes.plot([one.sure, one.sure], [right.low, right.high], color=FIRST, linewidth=1.8)
-            axes.plot([one.sure], [right.value], marker="o", color=FIRST, markersize=6, linestyle="none", label=None if i else "this model")
+            axes.plot([one.sure], [right.value], marker="o", color=FIRST, markersize=6, linestyle="", label=None if i else "this model")
             axes.annotate(f"{right.n:,}", (one.sure, -0.04), ha="center", va="top", fontsize=7.5, color=INK, annotation_clip=False)
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.14, 1.03)
@@ -146,7 +149,7 @@ def reliability(found: Confidence) -> Figure:
 def data(split: Mapping[str, int], dropped: Mapping[str, Mapping[str, int]]) -> Figure | None:
     """What became of the rows that were read."""
     bars = [(side, n, FIRST) for side, n in split.items()]
-    bars += [(f"dropped: {_label(reason, 28)}", n, SECOND) for reasons in dropped.values() for reason, n in reasons.items()]
+    bars += [(f"dropped: {_label(reason, 32)}", n, SECOND) for reasons in dropped.values() for reason, n in reasons.items()]
     if not bars:
         return None
     text = "; ".join(f"{name} {n:,}" for name, n, _ in bars)
@@ -154,7 +157,7 @@ def data(split: Mapping[str, int], dropped: Mapping[str, Mapping[str, int]]) -> 
     def plot(axes: Any) -> None:
         for i, (_, n, colour) in enumerate(bars):
             axes.barh([i], [n], color=colour, height=0.66, hatch=None if colour == FIRST else "////", edgecolor=PAPER, linewidth=0)
-            axes.annotate(f" {n:,}", (n, i), va="center", color=INK)
+            _beside(axes, f"{n:,}", n, i)
         axes.set_yticks(range(len(bars)), [name for name, _, _ in bars])
         axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xlim(0, 1.14 * max(1, *(n for _, n, _ in bars)))
@@ -162,6 +165,11 @@ def data(split: Mapping[str, int], dropped: Mapping[str, Mapping[str, int]]) -> 
         axes.set_xlabel("rows")
 
     return draw("data", "What became of the rows", text, 0.9 + 0.27 * len(bars), plot)
+
+
+def _beside(axes: Any, text: str, x: float, y: float) -> None:
+    """A number at the end of its bar."""
+    axes.annotate(text, (x, y), xytext=(3, 0), textcoords="offset points", va="center", color=INK)
 
 
 def _label(text: str, most: int = _LABEL_LETTERS) -> str:

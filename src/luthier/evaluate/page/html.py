@@ -15,6 +15,8 @@ from luthier.evaluate.table import p_text
 
 TEXT_CHARACTERS = 700
 """What is shown of one text of a row; more says little about an error and makes pages long."""
+START_CHARACTERS = 240
+"""The same for a text that stands beside another."""
 
 
 def rendered(template: str, context: Mapping[str, Any]) -> str:
@@ -35,7 +37,8 @@ def _environment() -> Environment:
         lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.filters |= {
-        "number": number_of, "counted": counted, "clipped": lambda text: clipped(text, TEXT_CHARACTERS), "figure": _figure,
+        "number": number_of, "counted": counted, "clipped": lambda text: clipped(text, TEXT_CHARACTERS),
+        "start": lambda text: clipped(text, START_CHARACTERS), "figure": _figure,
         "name": lambda name: str(name).replace("_", " "), "about": metric_about, "p": p_text, "thousands": lambda n: f"{n:,}",
     }  # fmt: skip
     environment.globals |= {"palette": palette()}

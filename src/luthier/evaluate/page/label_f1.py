@@ -20,7 +20,7 @@ class LabelF1:
 
     name: ClassVar[str] = "f1"
     about: ClassVar[str] = "F1 of one label"
-    higher_is_better: ClassVar[bool] = True
+    higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
 

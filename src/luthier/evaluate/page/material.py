@@ -151,7 +151,10 @@ def _last_reply(chat: Chat) -> int:
 
 def _answer(row: Mapping[str, Any], name: str) -> Answer:
     said = row["systems"].get(name, {})
-    return Answer(str(row["id"]), said.get("answer"), None, said.get("loss_nats"), said.get("n_tokens"))
+    text, sure = said.get("answer"), said.get("probability")
+    # The file holds the probability of the answer, and those of all labels only where the goal is judged by them.
+    probabilities = said.get("probabilities") or (None if text is None or sure is None else {text: sure})
+    return Answer(str(row["id"]), text, probabilities, said.get("loss_nats"), said.get("n_tokens"), said.get("n_bytes"))
 
 
 def _object(path: Path) -> Mapping[str, Any]:

@@ -14,9 +14,9 @@ from luthier.evaluate.metrics.accuracy import Accuracy
 from luthier.evaluate.page.label_f1 import LabelF1
 from luthier.evaluate.page.material import TUNED, Material, asked
 from luthier.evaluate.page.nearest import Neighbour, nearest
-from luthier.evaluate.page.words import Number, number_of
+from luthier.evaluate.page.words import Number, direction, number_of
 
-N_WORST = 12
+N_WORST = 10
 N_CONFUSIONS = 15
 MANY_LABELS = 12
 """With more labels than this, a table of all confusions is unreadable and the most frequent ones are shown."""
@@ -148,8 +148,7 @@ def _matrix(
 
 def _worst(material: Material) -> tuple[WorstRow, ...]:
     """The worst rows: wrong labels by how sure tuned was of them, replies by their own score."""
-    metric = METRICS.get(material.metric)
-    turn = -1.0 if metric is not None and not metric.higher_is_better else 1.0
+    metric, turn = METRICS.get(material.metric), direction(material.metric) or 1
     best = math.inf if metric is None else turn * metric.range[turn > 0]
     ranked: list[tuple[float, str, Mapping[str, Any]]] = []
     for row in material.scores:

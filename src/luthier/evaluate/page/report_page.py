@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from luthier.evaluate.metrics import METRICS
 from luthier.evaluate.page import figures as drawings
 from luthier.evaluate.page.advice import Findings, advise
 from luthier.evaluate.page.confidence import Confidence, confidence_of
@@ -14,7 +13,7 @@ from luthier.evaluate.page.html import rendered
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes, mistakes_of
 from luthier.evaluate.page.svg import Figure
-from luthier.evaluate.page.words import Number, counted, difference_of, number_of
+from luthier.evaluate.page.words import Number, counted, difference_of, direction, number_of
 from luthier.evaluate.verdict import ALPHA
 
 QUESTIONS = (
@@ -34,9 +33,9 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
     context = {
         "material": material,
         "questions": QUESTIONS,
-        "headline": "Ship it: every claim holds" if report["verdict"] == "ship" else "Hold: not every claim holds",
+        "headline": _headline(report),
         "summary": _summary(material),
-        "facts": [reason for reason in report["reasons"] if reason["claim"].startswith("the classical baseline")],
+        "facts": [reason for reason in report["reasons"] if _is_about_classical(reason)],
         "looks": _looks(int(report["looks"])),
         "advice": advise(Findings(material, curves, mistakes, confidence)),
         "systems": systems,
@@ -77,25 +76,36 @@ def _systems(material: Material) -> dict[str, dict[str, Number]]:
 def _figures(
     material: Material, systems: Mapping[str, Mapping[str, Number]], curves: Curves, mistakes: Mistakes, confidence: Confidence | None
 ) -> dict[str, Figure | None]:
-    metric = METRICS.get(material.metric)
+    bar = material.report["goal"]["at_least"]
     judged = {name: found[material.metric] for name, found in systems.items() if material.metric in found}
     return {
-        "systems": drawings.systems(material.metric, judged, material.report["goal"]["at_least"], metric is None or metric.higher_is_better),
+        "systems": drawings.systems(material.metric, judged, bar=bar),
         "learning": drawings.learning(curves) if curves.train else None,
-        "wrong": drawings.confusions(mistakes) if material.task == "classify" else drawings.row_scores(material.metric, mistakes.row_scores),
+        "wrong": drawings.confusions(mistakes) or drawings.row_scores(material.metric, mistakes),
         "reliability": drawings.reliability(confidence) if confidence is not None else None,
         "data": drawings.data(material.cleaning["split"], material.cleaning["dropped"]) if material.cleaning else None,
     }
+
+
+def _headline(report: Mapping[str, Any]) -> str:
+    """The verdict; that a cheap rival is ahead stands in it, for whoever reads one line only."""
+    said = "Ship: every claim holds" if report["verdict"] == "ship" else "Hold: not every claim holds"
+    ahead = next((reason["claim"] for reason in report["reasons"] if _is_about_classical(reason)), None)
+    return said if ahead is None else f"{said}{', but' if report['verdict'] == 'ship' else ', and'} {ahead}"
+
+
+def _is_about_classical(reason: Mapping[str, Any]) -> bool:
+    """Whether a reason is no claim of the goal's but the warning that `verdict.judge` puts first."""
+    return bool(reason["claim"].startswith("the classical baseline"))
 
 
 def _summary(material: Material) -> str:
     """The number that decides, in a sentence; and the classical baseline where it is ahead, which comes first."""
     number = number_of(material.estimate(TUNED, material.metric), material.is_few(TUNED, material.metric))
     words = f"On the test rows tuned reaches {material.metric} {number.whole}."
-    ahead = next((one for one in material.report["reasons"] if one["claim"].startswith("the classical baseline")), None)
-    if ahead is not None:
-        other = number_of(material.estimate("classical", material.metric))
-        return f"Mind that {ahead['claim']}: it reaches {material.metric} {other.whole}, and costs next to nothing to run. {words}"
+    if any(_is_about_classical(reason) for reason in material.report["reasons"]):
+        other = number_of(material.estimate("classical", material.metric), material.is_few("classical", material.metric))
+        return f"{words} The classical baseline reaches {other.whole}, and costs next to nothing to run."
     return words
 
 
@@ -117,9 +127,7 @@ def _better(material: Material) -> str:
         if one["p_holm"] is None or one["p_holm"] >= ALPHA:
             said.append(f"no difference from {one['b']} is shown ({difference.whole})")
             continue
-        metric = METRICS.get(material.metric)
-        higher_is_better = metric is None or metric.higher_is_better
-        word = "better" if (one["difference"] > 0) == higher_is_better else "worse"
+        word = "better" if one["difference"] * direction(material.metric) > 0 else "worse"
         said.append(f"tuned is {word} than {one['b']} by {difference.whole}")
     if not said:
         return f"There is nothing to compare tuned with by {material.metric}."
@@ -132,7 +140,8 @@ def _wrong(material: Material, mistakes: Mistakes) -> str:
     if mistakes.n_wrong is not None:
         if not mistakes.n_wrong:
             return f"None of {mistakes.n:,} test rows got a wrong label."
-        return f"{mistakes.n_wrong:,} of {mistakes.n:,} test rows got a wrong label, in {counted(mistakes.n_confusions, 'kind')} of confusion."
+        kinds = counted(mistakes.n_confusions, "kind")
+        return f"{mistakes.n_wrong:,} of {mistakes.n:,} test rows got a wrong label, in {kinds} of confusion."
     return f"There are no labels to confuse. Each of {mistakes.n:,} test rows has a {material.metric} of its own, shown below."
 
 

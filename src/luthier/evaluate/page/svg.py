@@ -13,12 +13,12 @@ from typing import Any
 from luthier.evaluate.page.words import printable
 
 INK, MUTED, GRID, PAPER = "#111113", "#555557", "#c9c9cb", "#fffffd"
-FIRST, SECOND, THIRD = "#0072b3", "#d55e01", "#009e74"
+FIRST, SECOND = "#0072b3", "#d55e01"
 """Stand-ins, in matplotlib's output and nowhere else, for the page's colours of the same names."""
 
-_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", FIRST: "first", SECOND: "second", THIRD: "third"}
-LIGHT = {"ink": "#1b1b1f", "muted": "#55555c", "grid": "#c9c9d0", "paper": "#ffffff", "first": "#0072b2", "second": "#c04f00", "third": "#007a5a"}
-DARK = {"ink": "#ececf0", "muted": "#b0b0ba", "grid": "#4a4a54", "paper": "#17171b", "first": "#56b4e9", "second": "#e69f00", "third": "#2fc79a"}
+_VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper", FIRST: "first", SECOND: "second"}
+LIGHT = {"ink": "#1b1b1f", "muted": "#55555c", "grid": "#c9c9d0", "paper": "#ffffff", "first": "#0072b2", "second": "#c04f00"}
+DARK = {"ink": "#ececf0", "muted": "#b0b0ba", "grid": "#4a4a54", "paper": "#17171b", "first": "#56b4e9", "second": "#e69f00"}
 """After Okabe & Ito (2008), whose colours people with any common kind of colour vision tell apart; some are darkened or
 lightened so that each stands out from its paper at 4.5 to 1."""
 
@@ -34,7 +34,10 @@ WIDTH_INCHES = 5.4
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture and what it says: `text` stands in its place for those who cannot see it. `inner` is the SVG without its root's text."""
+    """A picture and what it says: `text` stands in its place for those who cannot see it.
+
+    `width` and `height` are those of its coordinates, in points; `inner` is what stands inside the root element.
+    """
 
     name: str
     title: str
@@ -56,8 +59,10 @@ class Figure:
         return '<?xml version="1.0" encoding="UTF-8"?>\n' + self._element(' xmlns="http://www.w3.org/2000/svg"', style) + "\n"
 
     def _element(self, namespace: str, style: str) -> str:
-        title, text = (f'<{tag} id="{self.name}-{tag}">{escape(printable(said))}</{tag}>' for tag, said in (("title", self.title), ("desc", self.text)))
-        root = f'<svg{namespace} viewBox="0 0 {self.width:g} {self.height:g}" role="img" aria-labelledby="{self.name}-title {self.name}-desc">'
+        said = (("title", self.title), ("desc", self.text))
+        title, text = (f'<{tag} id="{self.name}-{tag}">{escape(printable(one))}</{tag}>' for tag, one in said)
+        box = f'viewBox="0 0 {self.width:g} {self.height:g}"'
+        root = f'<svg{namespace} {box} role="img" aria-labelledby="{self.name}-title {self.name}-desc">'
         return f"{root}{title}{text}{style}{self.inner}</svg>"
 
 

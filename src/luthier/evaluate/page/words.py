@@ -45,8 +45,8 @@ class Number:
         """All of it in one line."""
         if self.value is None:
             return "not measured"
-        inside = f" (95 % interval {self.interval})" if self.interval else ""
-        return f"{self.as_text}{inside}, {self.unit} = {self.n:,}"
+        inside = f" (95\u00a0% interval {self.interval})" if self.interval else ""
+        return f"{self.as_text}{inside}, {self.unit}\u00a0=\u00a0{self.n:,}"
 
     def _text(self, value: float | None) -> str:
         if value is None:
@@ -59,14 +59,14 @@ def number_of(found: Estimate | Mapping[str, Any] | None, few: bool = False) -> 
     """An estimate, or one out of a report, as a page shows it."""
     if found is None:
         return Number(None, None, None, 0, 3)
-    one = found.as_dict() if isinstance(found, Estimate) else found
+    one: Mapping[str, Any] = found.as_dict() if isinstance(found, Estimate) else found
     marked = few or (isinstance(found, Estimate) and found.few)
     return Number(one["value"], one["low"], one["high"], one["n"], digits_for(one["value"], one["high"]), marked)
 
 
 def difference_of(found: Comparison | Mapping[str, Any]) -> Number:
     """A difference of two systems as a page shows it, always with its sign."""
-    one = found.as_dict() if isinstance(found, Comparison) else found
+    one: Mapping[str, Any] = found.as_dict() if isinstance(found, Comparison) else found
     few = isinstance(found, Comparison) and found.few
     return Number(one["difference"], one["low"], one["high"], one["n"], digits_for(one["low"], one["high"]), few, signed=True)
 
@@ -81,7 +81,13 @@ def metric_about(name: str) -> str:
     kind = METRICS.get(name)
     if kind is None:
         return ""
-    return kind.about if kind.higher_is_better else f"{kind.about}; lower is better"
+    return kind.about + {1: "", -1: "; lower is better", 0: "; neither way is better"}[direction(name)]
+
+
+def direction(metric: str) -> int:
+    """1 where a higher value of the metric is better, −1 where a lower one is, 0 where neither is, or nobody knows."""
+    kind = METRICS.get(metric)
+    return 0 if kind is None or kind.higher_is_better is None else 1 if kind.higher_is_better else -1
 
 
 def printable(text: str) -> str:
