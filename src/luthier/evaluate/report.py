@@ -190,8 +190,7 @@ def _evidence(
         comparisons = corrected(
             [compare(metric, gold, tuned, other, seed=facts.seed, confidence=confidence, unjudged_fail=True) for other in others]
         )
-    proofs = {name: proof.holds for name, proof in facts.proofs.items()}
-    return Evidence(measured, comparisons, proofs, facts.looks, int(silent.sum()), worst is not None)
+    return Evidence(measured, comparisons, facts.proofs, facts.looks, int(silent.sum()), worst is not None)
 
 
 def write_evaluation(evaluation: Evaluation, folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from luthier.core.jsonvalue import Json
 from luthier.core.options import option, required
 from luthier.core.plain_words import nearest
+from luthier.core.proofs import Proof
 from luthier.evaluate.estimates import CONFIDENCE, Comparison, Estimate
 from luthier.evaluate.metrics import METRICS, OF_LIKELIHOOD, TASK_METRICS, Task, goal_metrics
 
@@ -111,7 +112,7 @@ class Evidence:
 
     tuned: Estimate
     comparisons: tuple[Comparison, ...]
-    proofs: Mapping[str, bool]
+    proofs: Mapping[str, Proof]
     looks: int = 1
     n_silent: int = 0
     silent_fail: bool = True
@@ -128,7 +129,7 @@ def judge(goal: Goal, evidence: Evidence) -> tuple[Verdict, tuple[Reason, ...]]:
         *([_reaches(goal.judged_by, goal.at_least, evidence)] if goal.at_least is not None else []),
         *(_beats(name, evidence) for name in goal.to_beat),
         *_silent(goal, evidence),
-        *(Reason(f"proof: {name.replace('_', ' ')}", False, "see proofs") for name, holds in evidence.proofs.items() if not holds),
+        *(Reason(f"proof: {name.replace('_', ' ')}", False, one.detail) for name, one in evidence.proofs.items() if not one.holds),
     ]
     return ("ship" if all(reason.holds for reason in reasons) else "hold"), tuple(reasons)
 

@@ -6,6 +6,7 @@ import pytest
 
 from luthier.core.errors import LuthierError, LuthierErrors
 from luthier.core.loading import loads, option, required
+from luthier.core.proofs import Proof
 from luthier.evaluate.estimates import Comparison, Estimate
 from luthier.evaluate.verdict import Evidence, Goal, Reason, judge, rows_to_show
 
@@ -88,10 +89,10 @@ def test_a_classical_baseline_that_is_ahead_is_said_first_and_is_no_bar() -> Non
 
 
 def test_a_proof_that_does_not_hold_holds_the_model_back() -> None:
-    proofs = {"stop_token_trained": False, "split_certificate": True}
+    proofs = {"stop_token_trained": Proof(False, "2 of 3 rows"), "split_certificate": Proof(True, "0 groups")}
     verdict, reasons = judge(Goal(task="classify", at_least=0.5), Evidence(tuned(), (), proofs))
     assert verdict == "hold"
-    assert [one.claim for one in reasons if not one.holds] == ["proof: stop token trained"]
+    assert [(one.claim, one.evidence) for one in reasons if not one.holds] == [("proof: stop token trained", "2 of 3 rows")]
 
 
 def test_a_second_look_is_held_to_half_the_error() -> None:
