@@ -81,4 +81,4 @@ def trees(batch: Forest, kept: dict[int, tuple[Tensor, Tensor]] | None = None) -
     """The layout of a forest: a tree is one branch if all its nodes end where the tree ends."""
     spans = list(zip(batch.borders, batch.borders[1:], strict=False))
     plain = tuple(bool((batch.leave_N[start:stop] == stop).all()) for start, stop in spans)
-    return Trees(batch.leave_N, batch.depth_N, batch.borders, plain, kept)
+    return Trees(batch.leave_N, batch.depth_N, batch.borders, plain, int(batch.depth_N.max()) + 1, kept)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from luthier.models.attention.branches import Branches, attend_in_branches, plan_branches
 from luthier.models.attention.plain import Scoring, attend
 from luthier.text.forest import visible
 
@@ -26,15 +28,23 @@ class Sequences:
 class Trees:
     """A forest: nodes see their ancestors and themselves. `plain` says for each tree whether it is a single branch.
 
-    `kept`, where given, receives each layer's keys and values (G, N, D), for decoding to go on from.
+    `kept`, where given, receives each layer's keys and values (G, N, D), for decoding to go on from. `n_deep` is the depth
+    of the deepest node, plus one. `dense` asks for the reference backend, masks by definition.
     """
 
     leave_N: Tensor
     depth_N: Tensor
     borders: tuple[int, ...]
     plain: tuple[bool, ...]
+    n_deep: int
     kept: dict[int, tuple[Tensor, Tensor]] | None = None
+    dense: bool = False
     masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def branches(self) -> Branches:
+        """How the branches backend cuts this forest; all layers share the answer."""
+        return plan_branches(self.leave_N)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +140,10 @@ def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layo
     """Each tree apart, since none sees another; a tree that is one branch needs no mask."""
     if layout.kept is not None:
         layout.kept[int(module.layer_idx)] = (key[0], value[0])  # type: ignore[arg-type]
+    if not layout.dense and _in_branches_is_exact(query, value, layout, window, scoring):
+        q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
+        scale = query.shape[-1] ** -0.5 if scoring.scale is None else scoring.scale
+        return attend_in_branches(q, k, v, layout.branches, scale).transpose(0, 1)[None]
     parts = []
     for (start, stop), plain in zip(zip(layout.borders, layout.borders[1:], strict=False), layout.plain, strict=True):
         for low in range(start, stop, DENSE_NODES):
@@ -138,6 +152,12 @@ def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layo
             q, k, v = (states[:, :, a:high] for states, a in ((query, low), (key, start), (value, start)))
             parts.append(attend(q, k, v, mask, True, scoring))
     return torch.cat(parts, 2) if len(parts) > 1 else parts[0]
+
+
+def _in_branches_is_exact(query: Tensor, value: Tensor, layout: Trees, window: int | None, scoring: Scoring) -> bool:
+    """Whether the branches backend computes what was asked: it knows no windows, soft caps or dropout, and only CPUs."""
+    plain = scoring.softcap is None and scoring.dropout == 0 and (window is None or layout.n_deep <= window)
+    return plain and query.device.type == "cpu" and query.shape[-1] == value.shape[-1]
 
 
 def _mask(layout: Trees, start: int, low: int, high: int, window: int | None) -> Tensor:
