@@ -33,6 +33,11 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
         ("RUN", "required"), ("FILE", "required"), ("-o --out", "OUT", "required"), ("--abstain-below", "P", 0.0), RUNS, JSON,
     ],
     "chat": [("RUN", "required"), ("--temperature", "T", None), ("--seed", "N", None), RUNS],
+    "serve": [
+        ("RUN…", "optional"), ("--base", "MODEL", None), ("--host", "H", "127.0.0.1"), ("--port", "P", 8000), ("--keys", "FILE", None),
+        ("--without-report", "", False), ("--log-tokens", "FILE", None), ("--set", "LIMIT=N", None), RUNS,
+    ],
+    "key": [("FILE", "required"), JSON],
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

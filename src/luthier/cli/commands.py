@@ -255,6 +255,51 @@ def chat(
     chat_with(name, temperature, seed, runs)
 
 
+@app.command()
+def serve(
+    names: Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="Runs, by name or folder.", show_default=False)] = None,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="MODEL", help="A base model to serve as it is; sprout without RUN.", show_default=False)
+    ] = None,
+    host: Annotated[str, typer.Option("--host", metavar="H", help="Where to listen; beyond this machine only with keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="0 takes a free one and prints it.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", metavar="FILE", help="Hashed API keys, made by `luthier key FILE`.", show_default=False)
+    ] = None,
+    without_report: Annotated[bool, typer.Option("--without-report", help="Serve bundles that were never evaluated, and say so.")] = False,
+    log_tokens: Annotated[
+        Path | None, typer.Option("--log-tokens", metavar="FILE", help="Append the token ids of each exchange.", show_default=False)
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="LIMIT=N", help="Changes a limit, e.g. `--set queue=32`.", show_default=False)
+    ] = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Answer over HTTP as OpenAI's interface does: chat, completions, models.
+
+    Example: `luthier serve tickets --port 8000`
+    """
+    from luthier.stages.serve import Address, Wanted
+    from luthier.stages.serve import serve as serve_models
+
+    serve_models(Wanted(names or (), base, Address(host, port), keys, without_report, log_tokens, set_ or (), runs), _say)
+
+
+@app.command()
+def key(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where its hash is added.", show_default=False)], as_json: AsJson = False
+) -> None:
+    """Make an API key for the server: it is printed once, and only its hash is kept.
+
+    Example: `luthier key keys.txt`
+    """
+    from luthier.serve.keys import new_key
+
+    made = new_key(file)
+    _say(f"Its hash was added to {file}. This is the key; it stands nowhere else:")
+    _result({"key": made, "file": str(file)}, as_json, lambda: _out(made))
+
+
 def _say(text: str) -> None:
     typer.echo(text, err=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,8 +105,12 @@ class Adapters:
         inner = inner * (self._adapter == stack.owner_R)
         return output + nn.functional.linear(inner, stack.B.to(inner.dtype)).to(output.dtype)
 
+    def coded(self, tokens: Sequence[int], adapter: int) -> list[int]:
+        """Tokens that say which adapter reads them: token + adapter · vocabulary."""
+        return [token + adapter * self.network.n_vocabulary for token in tokens]
+
     def decoded(self, coded: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens that say which adapter reads them (token + adapter · vocabulary) as tokens and adapters."""
+        """Coded tokens as tokens and adapters."""
         return coded % self.network.n_vocabulary, coded // self.network.n_vocabulary
 
 

@@ -171,7 +171,7 @@ class Cache:
         size, width = self.tokens_ST.shape
         if n_sequences <= size and n_places <= width:
             return
-        size = max(size, n_sequences if size == 0 else min(2 * size, 2 * n_sequences)) if n_sequences > size else size
+        size = max(n_sequences, size * 3 // 2) if n_sequences > size else size
         width = -(-max(n_places, width * 5 // 4) // GROWTH) * GROWTH if n_places > width else width
         self.tokens_ST = _grown(torch.from_numpy(self.tokens_ST), size, width).numpy()
         self.keys, self.values = ([_wider(layer, size, width) for layer in side] for side in (self.keys, self.values))

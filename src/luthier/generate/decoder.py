@@ -116,7 +116,7 @@ class Decoder:
         """The states (B, D) that predict the next token: of those under way, then of those that join."""
         parts = []
         if self.active:
-            parts.append(self._cache.step(np.asarray([self._coded([one.tokens[-1]], one)[0] for one in self.active])))
+            parts.append(self._cache.step(np.asarray([self._coded(one.tokens[-1:], one)[0] for one in self.active])))
             self.counted["reply"] += len(self.active)
         if joining:
             admitted = self._cache.admit([self._coded(one.prompt, one) for one in joining])
@@ -127,7 +127,7 @@ class Decoder:
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _coded(self, tokens: Sequence[int], one: Growing) -> Tokens:
-        return np.asarray(tokens, dtype=np.int64) + one.adapter * self.network.n_vocabulary
+        return np.asarray(self.adapters.coded(tokens, one.adapter), dtype=np.int64)
 
     def _padded_states(self, joining: list[Growing]) -> Tensor:
         """For networks that only take padded rows: everything so far is read again for each token."""

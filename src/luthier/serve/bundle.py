@@ -158,7 +158,7 @@ def open_bundle(folder: Path, dtype: torch.dtype | None = None, device: str = "c
     if card.method == "full":
         base = load(str(folder), dtype, device)
     else:
-        base = _unchanged_base(card, folder, dtype, device)
+        base = unchanged_base(card, folder, dtype, device)
         method = LoRA.of(folder)
         method.attach(base.network, 0)
         method.load(base.network, folder)
@@ -168,7 +168,13 @@ def open_bundle(folder: Path, dtype: torch.dtype | None = None, device: str = "c
     return Tuned(card, base.network, load_tokenizer(str(folder)))
 
 
-def _unchanged_base(card: Card, folder: Path, dtype: torch.dtype, device: str) -> Base:
+def unchanged_base(card: Card, folder: Path, dtype: torch.dtype, device: str) -> Base:
+    """The base that a bundle was tuned on.
+
+    Raises:
+        LuthierError: it is gone, or its files differ from those that were tuned.
+
+    """
     found = base_hash(card.base)
     if found != card.base_hash:
         raise LuthierError(
@@ -184,4 +190,4 @@ def new_head(network: Network, n_labels: int, pooling: Literal["last", "mean"]) 
     network.head = RowHead(network.width, n_labels, pooling).to(network.device)
 
 
-__all__ = ["AnyMethod", "Card", "Full", "Tuned", "engine_for", "new_head", "open_bundle", "read_card", "save"]
+__all__ = ["AnyMethod", "Card", "Full", "Tuned", "engine_for", "new_head", "open_bundle", "read_card", "save", "unchanged_base"]

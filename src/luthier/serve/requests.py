@@ -10,24 +10,29 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message
+from luthier.data.decisions import KeyStep, RowStep
+from luthier.data.pipeline import tidied
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.renderer import Renderer
 
 _SEE = "see the reference of the chat-completions interface"
 
 
-def prompt_tokens(tokenizer: LoadedTokenizer, body: Mapping[str, Any]) -> list[int]:
+def prompt_tokens(tokenizer: LoadedTokenizer, body: Mapping[str, Any], steps: Sequence[RowStep | KeyStep] = ()) -> list[int]:
     """Exactly the tokens that the server feeds to the model for a chat request's body, `model` and sampling aside.
 
     The conversation takes the way of a training row (`core.messages`, `text.renderer`), so that the prompt served is
-    token for token the prompt trained.
+    token for token the prompt trained. `steps` are those of a bundle, which tidy what is asked as they tidied the
+    training rows; a row that is tidy already stays as it is.
 
     Raises:
         LuthierError: the body holds no conversation, or one that the model's template or family cannot take; `where`
             names the field.
 
     """
-    return Renderer(tokenizer).prompt(chat_of(body))
+    chat = tidied(chat_of(body), steps)
+    assert isinstance(chat, Chat), "steps keep an example's shape"
+    return Renderer(tokenizer).prompt(chat)
 
 
 def chat_of(body: Mapping[str, Any]) -> Chat:

@@ -81,6 +81,11 @@ class Renderer:
         """The token that ends a reply."""
         return self._stop[0]
 
+    @property
+    def reply_head(self) -> str:
+        """What the template itself writes before a reply, such as a space; it is no part of what is said."""
+        return self._frame[0]
+
     @cached_property
     def replies(self) -> ReplyFormat:
         """How the template writes reasoning and tool calls inside a reply."""
