@@ -51,6 +51,9 @@ class Data:
     sha256: Mapping[str, str] = option(
         {}, about="file name → the SHA-256 that its content must have", why="files may change unless you pin them"
     )
+    licence: str = option(
+        "unknown", about='the licence of the rows: an SPDX id such as "CC-BY-4.0", or words', why="nobody has said; the model card says so"
+    )
     split: Split = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
 
 

@@ -80,12 +80,13 @@ def bca_interval(
 ) -> tuple[float, float]:
     """A bootstrap interval, bias-corrected and accelerated (Efron 1987, JASA 82, p. 171), over whole units.
 
-    Three additions make it hold what it promises on few units:
+    Four additions make it hold what it promises on few units:
 
     - The normal quantile that BCa starts from is t of (units − 1) degrees of freedom times √(units / (units − 1)),
       because a bootstrap distribution is too narrow by just that much (Hesterberg 2015, Am. Stat. 69, section 3.2). Units
       of unequal size count as `Clusters.n_effective`.
     - It reaches at least as far as the jackknife's t interval, since no quantile of resamples can reach beyond the rows seen.
+    - Where resamples lie above the value, as those of a calibration error do, its low end is `_without_noise`.
     - Where all units are alike there is nothing to resample, and it is `unseen_interval`: never of zero width.
     """
     total = clusters.sums.sum(axis=0)
@@ -102,10 +103,25 @@ def bca_interval(
         t = float(stdtrit(units - 1, 0.5 + confidence / 2))
         acceleration = float((influence**3).sum()) / (6 * spread**1.5)
         drawn = np.concatenate([values(sums) for sums in bootstrap_sums(clusters.sums, n_resamples_for(clusters.n_units), rng)])
-        from_quantiles = _bca_quantiles(drawn[np.isfinite(drawn)], value, acceleration, t * math.sqrt(units / (units - 1)))
+        drawn = drawn[np.isfinite(drawn)]
+        from_quantiles = _bca_quantiles(drawn, value, acceleration, t * math.sqrt(units / (units - 1)))
         half = t * math.sqrt(spread * (len(left_out) - 1) / len(left_out))
         low, high = min(from_quantiles[0], value - half), max(from_quantiles[1], value + half)
+        low = _without_noise(low, value, drawn) if limits[0] == 0 else low
     return max(limits[0], low), min(limits[1], high)
+
+
+def _without_noise(low: float, value: float, drawn: Floats) -> float:
+    """The low end of a value that chance alone lifts off 0, as it lifts the calibration error.
+
+    Such a value is a sum of distances, and E[(μ + noise)²] = μ² + variance. Resamples carry the noise twice, the value once,
+    so what the square of their mean has above the value's is the square that noise adds, and it is taken off the low
+    end's. Where resamples lie no higher than their own chance explains, nothing is taken off.
+    """
+    bias = float(drawn.mean()) - value
+    if low <= 0 or bias <= 3 * float(drawn.std()) / math.sqrt(len(drawn)):
+        return low
+    return math.sqrt(max(0.0, low**2 - (value + bias) ** 2 + value**2))
 
 
 def _bca_quantiles(drawn: Floats, value: float, acceleration: float, reach: float) -> tuple[float, float]:

@@ -28,7 +28,7 @@ from luthier.stages.sources import source_hashes, verify
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 2, "prove": 1, "evaluate": 1, "bundle": 1}
+FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 2, "prove": 1, "evaluate": 1, "bundle": 2}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]
@@ -78,7 +78,8 @@ def run_prepare(job: Job) -> dict[str, Json]:
     """Rows in, kept and dropped rows out; gives the object of `luthier prepare --json`."""
     recipe = job.recipe
     inputs: dict[str, Json] = {
-        "data": asdict(recipe.data),
+        # The licence changes no row; it only stands on the model card.
+        "data": {name: value for name, value in asdict(recipe.data).items() if name != "licence"},
         "prepare": _plain(recipe.prepare),
         "seed": recipe.seed,
         "task": recipe.goal.task,
@@ -183,6 +184,7 @@ def run_all(job: Job) -> dict[str, Json]:
     inputs: dict[str, Json] = {
         "report": {name: value for name, value in report.items() if name != "seconds"},
         "about": job.recipe.goal.about,
+        "licence": job.recipe.data.licence,
     }
 
     def work() -> dict[str, Json]:

@@ -1,0 +1,183 @@
+"""The cells of the proof at length: each is one kind of score set at one size, run set by set and kept where it stopped.
+
+`python -m tests.prove.cells` runs what is missing and writes the table into `docs/proofs.md`; `--sets 500` runs fewer. What was
+run is kept in `.prove/intervals.json`, which git ignores, under a hash of the code that it is about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from luthier.core.files import write_json, write_text
+from tests.prove import score_sets
+from tests.prove.score_sets import (
+    CALIBRATION,
+    CORPUS,
+    GROUPS,
+    ROWS,
+    Found,
+    accuracy_interval,
+    called_different,
+    macro_f1_interval,
+    three_errors,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = ROOT / ".prove" / "intervals.json"
+TABLE = ROOT / "docs" / "proofs.md"
+BEGIN, END = "<!-- intervals: written by python -m tests.prove.cells -->", "<!-- end of intervals -->"
+N_SETS, N_SETS_OF_CORPUS, PART = 5_000, 1_000, 250
+CODE = ("intervals.py", "resampling.py", "compare.py", "estimates.py", "metrics/metric.py", "metrics/macro_f1.py", "metrics/bleu.py")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of score set at one size: how one set is judged, and between which shares the judgements have to fall."""
+
+    name: str
+    n: int
+    judge: Callable[[int, int], Found]
+    least: float
+    most: float
+    few: bool
+    n_sets: int = N_SETS
+
+    @property
+    def key(self) -> str:
+        return f"{self.name}, n = {self.n}"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a cell has shown so far."""
+
+    n_sets: int = 0
+    n_counted: int = 0
+    narrowest: float = float("inf")
+    few: tuple[bool, ...] = ()
+
+    @property
+    def share(self) -> float:
+        return self.n_counted / self.n_sets
+
+
+def _intervals() -> list[Cell]:
+    cells = [Cell(f"rows, {name}", n, one.interval, *_wanted(n < 100)) for name, one in ROWS.items() for n in (20, 50, 100, 300)]
+    # Groups have 4.3 rows on average, so that 30 of them hold 100 rows nearly always.
+    cells += [Cell(f"groups, {name}", n, one.interval, *_wanted(n < 30)) for name, one in GROUPS.items() for n in (10, 25, 30, 60)]
+    cells += [Cell("accuracy, any share", n, accuracy_interval(None), *_wanted(n < 100)) for n in (20, 50, 100, 300)]
+    cells += [Cell(f"accuracy, {share:g} right", n, accuracy_interval(share), *_wanted(False)) for share in (0.7, 0.9) for n in (100, 300)]
+    cells += [Cell("macro-F1", n, macro_f1_interval, *_wanted(n < 100), N_SETS_OF_CORPUS) for n in (50, 100, 400)]
+    cells += [Cell(name, n, one.interval, *_wanted(n < 100), N_SETS_OF_CORPUS) for name, one in CORPUS.items() for n in (50, 100, 300)]
+    # Chance alone lifts this one off its least value, so its intervals may hold the truth oftener than they say, never seldomer.
+    cells += [
+        Cell(name, n, one.interval, 0.90 if n < 100 else 0.93, 1.0, n < 100, N_SETS_OF_CORPUS)
+        for name, one in CALIBRATION.items() for n in (50, 100, 300, 1_000)
+    ]  # fmt: skip
+    return cells
+
+
+def _wanted(few: bool) -> tuple[float, float, bool]:
+    return (0.90, 1.0, True) if few else (0.93, 0.97, False)
+
+
+def _tests() -> list[Cell]:
+    sizes = (("rows", 12), ("rows", 50), ("rows", 200), ("groups", 200), ("rows", 500))
+    return [
+        Cell(f"equal systems, {metric}, {kind}", n, called_different(metric, kind), 0.035 if n >= 200 else 0.0, 0.057, n < 100)
+        for metric in ("accuracy", "macro_f1", "loss_nats")
+        for kind, n in sizes
+    ]  # fmt: skip
+
+
+INTERVALS, TESTS = _intervals(), _tests()
+
+
+def run(cell: Cell, n_sets: int | None = None, kept: Path = KEPT) -> Tally:
+    """Judge the cell's sets from where an earlier call stopped; a kill loses at most the last 250."""
+    wanted = cell.n_sets if n_sets is None else min(n_sets, cell.n_sets)
+    tally = _read(kept).get(cell.key, Tally())
+    while tally.n_sets < wanted:
+        found = [cell.judge(cell.n, seed) for seed in range(tally.n_sets, min(wanted, tally.n_sets + PART))]
+        tally = Tally(
+            tally.n_sets + len(found),
+            tally.n_counted + sum(one.counts for one in found),
+            min(tally.narrowest, *(one.width for one in found)),
+            tuple(sorted({*tally.few, *(one.few for one in found)})),
+        )
+        _write(kept, {**_read(kept), cell.key: tally})
+    return tally
+
+
+def holds(cell: Cell, tally: Tally) -> bool:
+    """Whether the share lies where it should, give or take three standard errors of its own; the issue's bounds for tests as they are."""
+    slack = 0.0 if cell in TESTS else three_errors(0.95, tally.n_sets)
+    return cell.least - slack <= tally.share <= cell.most + slack and tally.narrowest > 0
+
+
+@functools.cache
+def code_hash() -> str:
+    """SHA-256 of the code that the cells are about, as it was when this process began to judge."""
+    total = hashlib.sha256()
+    for path in [*(ROOT / "src" / "luthier" / "evaluate" / name for name in CODE), Path(score_sets.__file__)]:
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _read(kept: Path) -> dict[str, Tally]:
+    found = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    if found.get("code") != code_hash():
+        return {}
+    return {key: Tally(*one[:3], tuple(one[3])) for key, one in found["cells"].items()}
+
+
+def _write(kept: Path, tallies: dict[str, Tally]) -> None:
+    cells = {key: [one.n_sets, one.n_counted, one.narrowest, list(one.few)] for key, one in tallies.items()}
+    write_json(kept, {"code": code_hash(), "cells": cells})
+
+
+def table(kept: Path = KEPT) -> str:
+    """What was run, as Markdown."""
+    found = _read(kept)
+    lines = [
+        BEGIN, "", "| 95 % intervals of | n | sets | hold the truth | wanted | narrowest |", "|---|---|---|---|---|---|",
+        *(_line(cell, found[cell.key], f"{found[cell.key].narrowest:.2g}") for cell in INTERVALS if cell.key in found),
+        "", "| paired test at 0.05, two | n | sets | called different | wanted |", "|---|---|---|---|---|",
+        *(_line(cell, found[cell.key]) for cell in TESTS if cell.key in found), "", END,
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _line(cell: Cell, tally: Tally, *more: str) -> str:
+    unit = "groups" if cell.name.startswith("groups") else "rows"
+    few = ", few" if cell.few else ""
+    wanted = f"{cell.least:.1%} to {cell.most:.1%}"
+    missed = "" if holds(cell, tally) else " **(missed)**"
+    return "| " + " | ".join((cell.name, f"{cell.n} {unit}{few}", f"{tally.n_sets:,}", f"{tally.share:.1%}{missed}", wanted, *more)) + " |"
+
+
+def write_table() -> None:
+    """Put the table in its place in `docs/proofs.md`."""
+    text = TABLE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    write_text(TABLE, before + table() + rest.partition(END)[2])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", type=int, help="at most so many sets a cell", default=N_SETS)
+    asked = parser.parse_args()
+    for cell in [*INTERVALS, *TESTS]:
+        tally = run(cell, asked.sets)
+        print(f"{cell.key}: {tally.share:.4f} of {tally.n_sets}{'' if holds(cell, tally) else '   MISSED'}", flush=True)
+    write_table()
+
+
+if __name__ == "__main__":
+    main()
