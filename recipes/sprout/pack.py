@@ -58,7 +58,7 @@ def bits_per_byte(base: Base, documents: list[str]) -> float:
     """Bits per byte of the documents under the model."""
     window = min(512, base.context)
     speaker = Speaker(base.network, base.tokenizer, "forest", window)
-    nats, _ = truth_nats(speaker, [Text(str(i), text) for i, text in enumerate(documents)], window)
+    nats, _, _ = truth_nats(speaker, [Text(str(i), text) for i, text in enumerate(documents)], window)
     return float(nats.sum()) / math.log(2) / sum(len(text.encode()) for text in documents)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -21,13 +21,16 @@ from luthier.models.network import Network
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.objectives import Classify, Imitate
 from luthier.serve.bundle import engine_for
+from luthier.stages.shots import SHOT_NODES, Shot, most_that_fit
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer, as_chat
-from luthier.text.rows import Row
+from luthier.text.rows import Row, make_row
 from luthier.text.truncation import Cut, Unfit, cut_prompt, cut_to
 
 READ_NODES = 4096
 """Nodes of one batch that is only read."""
+REPLY_NODES = 8192
+"""Nodes of the prompts that are answered together."""
 
 
 @dataclass
@@ -65,6 +68,8 @@ class Speaker:
     max_tokens: int
     shortened: Shortened = field(default_factory=Shortened)
     """What has been cut so far, so that nobody is told of answers without being told of that."""
+    pause: Callable[[], None] = lambda: None
+    """Called between batches; it raises where somebody has asked to stop."""
 
     def fitted(self, prompt: list[int], room: int) -> list[int]:
         """A prompt cut, as in training, to `room` tokens; the cut is counted."""
@@ -124,6 +129,7 @@ def classify(speaker: Speaker, objective: Classify, examples: Sequence[Labelled]
     found = np.zeros((len(rows), len(objective.labels)))
     parts = speaker.plan.cut(rows)
     for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
+        speaker.pause()
         batch = speaker.plan.make(part).to(speaker.network.device)
         scores = speaker.network(batch).row_scores(batch).double().softmax(-1)
         found[[int(name) for name in batch.ids]] = scores.cpu().numpy()
@@ -144,10 +150,13 @@ def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: in
     prompts = [speaker.fitted(speaker.renderer.prompt(question_of(example)), room) for example in examples]
     engine = speaker.engine
     size = engine.max_sequences
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    parts = [order[low : low + size] for low in range(0, len(order), size)]
+    # Long prompts in fewer numbers, so that reading them takes no more than so much memory; those that begin alike together.
+    plan = replace(speaker.plan, max_nodes=max(REPLY_NODES, speaker.max_tokens))
+    together = plan.cut([make_row(list(prompt), id=str(i)) for i, prompt in enumerate(prompts)])
+    parts = [[int(row.id) for row in rows[low : low + size]] for rows in together for low in range(0, len(rows), size)]
     found = [""] * len(prompts)
     for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
+        speaker.pause()
         replies = engine([prompts[i] for i in part], Sampling(max_reply_tokens))
         for i, said in zip(part, replies, strict=True):
             found[i] = speaker.renderer.parse(list(said.tokens)).text
@@ -155,8 +164,13 @@ def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: in
 
 
 @torch.no_grad()
-def truth_nats(speaker: Speaker, examples: Sequence[AnyExample], window: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """For each example, the summed loss in nats of its trained tokens and their number; 0 tokens where none fits."""
+def truth_nats(
+    speaker: Speaker, examples: Sequence[AnyExample], window: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """For each example, the summed loss in nats of its trained tokens, their number, and the UTF-8 bytes that they spell.
+
+    Without special tokens, of which no byte is written; 0 tokens where none fits.
+    """
     objective = Imitate(window=window)
     rows: list[Row] = []
     owner: list[int] = []
@@ -169,36 +183,53 @@ def truth_nats(speaker: Speaker, examples: Sequence[AnyExample], window: int) ->
                 kept = fitted.row if isinstance(fitted, Cut) else fitted
                 rows.append(Row(kept.tokens, (kept.weights > 0).astype(np.float32), id=str(len(rows))))
                 owner.append(i)
-    nats, n_tokens = np.zeros(len(examples)), np.zeros(len(examples), dtype=np.int64)
+    nats, n_tokens, n_bytes = np.zeros(len(examples)), *(np.zeros(len(examples), dtype=np.int64) for _ in range(2))
+    for i, row in zip(owner, rows, strict=True):
+        spelled = [int(token) for token in row.tokens[row.weights > 0] if token not in speaker.tokenizer.special_ids]
+        n_bytes[i] += len(speaker.tokenizer.decode(spelled).encode())
     for batch in speaker.plan.batches(rows):
+        speaker.pause()
         moved = batch.to(speaker.network.device)
         logps = speaker.network(moved).token_logps(moved).double().cpu()
         owners = torch.tensor([owner[int(name)] for name in batch.ids])[batch.row_S].numpy()
         np.add.at(nats, owners, -logps.numpy())
         np.add.at(n_tokens, owners, 1)
-    return nats, n_tokens
+    return nats, n_tokens, n_bytes
 
 
-def label_nats(speaker: Speaker, labels: Sequence[str], about: str, texts: Sequence[str], progress_label: str = "") -> NDArray[np.float64]:
+def label_nats(
+    speaker: Speaker,
+    labels: Sequence[str],
+    about: str,
+    texts: Sequence[str],
+    progress_label: str = "",
+    shots: Sequence[Sequence[Shot]] | None = None,
+) -> NDArray[np.float64]:
     """Log-likelihoods (texts, labels) of each label as the reply to the question which label fits, in the model's template.
 
     The labels are listed in the question where that takes at most a quarter of the context; a text that leaves no room
-    is cut at its end. Labels come first and the text last, so that all texts share the beginning.
+    is cut at its end. Labels come first and the text last, so that all texts share the beginning. `shots` are examples for
+    each text, which stand before it as earlier turns; where there is no room for all of them, the first are left out.
     """
     renderer = speaker.renderer
     answers = [renderer.reply(_labelling(about, labels, "", label)) for label in labels]
     listed = len(renderer.prompt(_labelling(about, labels, ""))) <= speaker.max_tokens // 4
     shown = labels if listed else ()
     room = speaker.max_tokens - max(map(len, answers))
-    prompts = [_fit(speaker, about, shown, text, room) for text in texts]
+    prompts = [_fit(speaker, about, shown, text, room, one) for text, one in zip(texts, shots or [()] * len(texts), strict=True)]
     found = np.zeros((len(texts), len(labels)))
     size = 16
+    order = sorted(range(len(texts)), key=lambda i: len(prompts[i]))
     starts = range(0, len(texts), size)
     for low in track(starts, len(starts), progress_label, "batches") if progress_label else starts:
-        part = prompts[low : low + size]
-        pairs = [(prompt, answer) for prompt in part for answer in answers]
-        said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], speaker.plan)
-        found[low : low + size] = said.logp_nats.reshape(len(part), len(labels))
+        speaker.pause()
+        part = order[low : low + size]
+        pairs = [(prompts[i], answer) for i in part for answer in answers]
+        # A prompt and all its labels go into one batch, or it would be read again.
+        longest = len(prompts[part[-1]]) + sum(map(len, answers))
+        plan = replace(speaker.plan, max_nodes=max(SHOT_NODES if shots else READ_NODES, longest))
+        said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], plan)
+        found[part] = said.logp_nats.reshape(len(part), len(labels))
     return found
 
 
@@ -207,8 +238,13 @@ def n_label_tokens(speaker: Speaker, labels: Sequence[str]) -> NDArray[np.int64]
     return np.asarray([len(speaker.renderer.reply(_labelling("", (), "", label))) for label in labels], dtype=np.int64)
 
 
-def _fit(speaker: Speaker, about: str, labels: Sequence[str], text: str, room: int) -> list[int]:
-    """The prompt for one text, the text shortened until it fits; what is left out is counted."""
+def _fit(speaker: Speaker, about: str, labels: Sequence[str], text: str, room: int, shots: Sequence[Shot]) -> list[int]:
+    """The prompt for one text behind the last `shots` that leave it room; else the text is shortened, which is counted."""
+    if shots:
+        found = most_that_fit(shots, lambda kept: speaker.renderer.prompt(_labelling(about, labels, text, shots=kept)), room)
+        if found is not None:
+            speaker.shortened.n_tokens_cut.append(0)
+            return found[1]
     tokens = speaker.renderer.prompt(_labelling(about, labels, text))
     speaker.shortened.n_tokens_cut.append(max(len(tokens) - room, 0))
     while len(tokens) > room and text:
@@ -217,8 +253,13 @@ def _fit(speaker: Speaker, about: str, labels: Sequence[str], text: str, room: i
     return cut_prompt(tokens, room)
 
 
-def _labelling(about: str, labels: Sequence[str], text: str, label: str | None = None) -> Chat:
+def _labelling(about: str, labels: Sequence[str], text: str, label: str | None = None, shots: Sequence[Shot] = ()) -> Chat:
     task = (about.strip().rstrip(".") or "Say which label fits the text") + "."
     choices = f" The labels are: {', '.join(labels)}." if labels else ""
-    asked = Message("user", f"{task}{choices} Answer with the label alone.\n\nText: {text}\n\nLabel:")
-    return Chat("", (asked,) if label is None else (asked, Message("assistant", label)))
+    turns: list[Message] = []
+    for asked, answer in (*shots, (text, label)):
+        opening = "" if turns else f"{task}{choices} Answer with the label alone.\n\n"
+        turns.append(Message("user", f"{opening}Text: {asked}\n\nLabel:"))
+        if answer is not None:
+            turns.append(Message("assistant", answer))
+    return Chat("", tuple(turns))

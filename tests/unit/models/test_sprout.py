@@ -67,7 +67,7 @@ def test_it_has_learnt_english(sprout: Base) -> None:
     sound = "The old man sat by the window and looked at the sea. He had been there for a long time, and he did not want to go."
     shuffled = " ".join(sorted(sound.split(), key=hash_of))
     speaker = Speaker(sprout.network, sprout.tokenizer, "forest", 512)
-    nats, n_tokens = truth_nats(speaker, [Text("a", sound), Text("b", shuffled)], 512)
+    nats, n_tokens, _ = truth_nats(speaker, [Text("a", sound), Text("b", shuffled)], 512)
     assert nats[0] < nats[1]
     assert nats[0] / n_tokens[0] < 5.0, "an even guess among its tokens would be 9.0"
 

@@ -18,7 +18,7 @@ from luthier.core.errors import LuthierError
 from luthier.evaluate.answers import Answer, Gold, System, labelled_answer
 from luthier.evaluate.baselines.baseline import WORD, Known, Question
 from luthier.evaluate.metrics import AnyMetric, metric_named
-from luthier.evaluate.metrics.metric import Floats, value_of
+from luthier.evaluate.metrics.metric import Floats, goodness, value_of
 
 DEFAULT_C = 10.0
 MANY_ROWS = 1_000
@@ -58,7 +58,7 @@ class LogisticTfidf:
         metric = metric_named(self.metric, sorted({*labels, *(row.reply for row in validation)}))
         models = [_fitted(known, replies, c) for c in self.grid]
         scores = [_score(metric, validation, labels, model.predict_proba(held_out)) for model in models]
-        best = max(range(len(models)), key=lambda i: (scores[i], -self.grid[i]))
+        best = max(range(len(models)), key=lambda i: (goodness(metric, scores[i]), -self.grid[i]))
         score, probabilities = scores[best], models[best].predict_proba(asked)
         about = f"TF-IDF and logistic regression, C = {self.grid[best]:g} (validation {self.metric} {score:.3f})"
         return System(self.name, _answers(questions, labels, probabilities), about)

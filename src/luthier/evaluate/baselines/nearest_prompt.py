@@ -6,14 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
-
 from luthier.core.errors import LuthierError
 from luthier.evaluate.answers import Answer, System
-from luthier.evaluate.baselines.baseline import WORD, Known, Question
-
-_CHUNK = 256
+from luthier.evaluate.baselines.baseline import Known, Question
+from luthier.evaluate.baselines.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -29,13 +25,6 @@ class NearestPrompt:
         """A training reply for each question."""
         if not any(row.prompt.strip() for row in training):
             raise LuthierError("training rows", "there are none with a prompt", "check which column is the prompt")
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD)
-        known = vectorizer.fit_transform([row.prompt for row in training]).T.tocsr()
-        asked = vectorizer.transform([row.prompt for row in questions])
-        nearest: list[int] = []
-        for start in range(0, len(questions), _CHUNK):
-            likeness = np.asarray((asked[start : start + _CHUNK] @ known).todense())
-            # The last bits of a cosine depend on the order of its sum; equal prompts must be equally near.
-            nearest += [int(i) for i in likeness.round(12).argmax(axis=1)]
-        answers = tuple(Answer(row.id, training[i].reply) for row, i in zip(questions, nearest, strict=True))
+        closest = nearest([row.prompt for row in training], [row.prompt for row in questions], 1)
+        answers = tuple(Answer(row.id, training[i].reply) for row, (i,) in zip(questions, closest, strict=True))
         return System(self.name, answers, "the reply to the most similar training prompt (TF-IDF cosine)")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from luthier.evaluate.answers import Answer, Gold, labelled_answer
 from luthier.evaluate.metrics import AnyMetric
-from luthier.evaluate.metrics.metric import Floats, value_of
+from luthier.evaluate.metrics.metric import Floats, goodness, value_of
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,25 @@ def read_labels(
         An answer for each test row, with probabilities (softmax of the scores), and the reading in words.
 
     """
-    readings = nats.readings(with_validation=len(validation_gold) > 0)
-    chosen, about = readings[0], "no validation rows to choose by"
-    if len(validation_gold):
-        gold = [Gold(str(i), label) for i, label in enumerate(validation_gold)]
-        scores = []
-        for reading in readings:
-            said = _answers([row.id for row in gold], nats.labels, nats.scores(validation, validation, reading))
-            score = value_of(metric, metric.statistics(gold, said))
-            scores.append(-np.inf if score is None else score)
-        chosen = readings[int(np.argmax(scores))]
-        about = f"validation {metric.name} {max(scores):.3f}"
+    chosen, score = best_reading(nats, validation, validation_gold, metric)
+    about = "no validation rows to choose by" if score is None else f"validation {metric.name} {score:.3f}"
     return _answers(ids, nats.labels, nats.scores(rows, validation, chosen)), f"{chosen.about} ({about})"
+
+
+def best_reading(
+    nats: LabelNats, validation: Floats, validation_gold: Sequence[str], metric: AnyMetric
+) -> tuple[Reading, float | None]:
+    """The reading that is best on the validation rows, the plainer of equals, and its value; the plainest without rows."""
+    readings = nats.readings(with_validation=len(validation_gold) > 0)
+    gold = [Gold(str(i), label) for i, label in enumerate(validation_gold)]
+    if not gold:
+        return readings[0], None
+    values = []
+    for reading in readings:
+        said = _answers([row.id for row in gold], nats.labels, nats.scores(validation, validation, reading))
+        values.append(value_of(metric, metric.statistics(gold, said)))
+    best = max(range(len(readings)), key=lambda i: (goodness(metric, values[i]), -i))
+    return readings[best], values[best]
 
 
 def _answers(ids: Sequence[str], labels: Sequence[str], scores: Floats) -> tuple[Answer, ...]:
