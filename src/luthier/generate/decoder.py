@@ -17,7 +17,7 @@ from luthier.generate.growing import Growing
 from luthier.generate.sampling import choose_all
 from luthier.models.network import Network
 from luthier.text.padded import make_padded
-from luthier.text.rows import Tokens, make_row
+from luthier.text.rows import Tokens, make_row, n_shared
 
 PREFILL_NODES = 8192
 """Prompt tokens that join at once, unless one prompt alone has more: replies under way wait no longer than for these."""
@@ -106,7 +106,7 @@ class Decoder:
             one = self.waiting[0]
             longest = max(longest, len(one.prompt) + one.sampling.max_tokens)
             n_sequences = len(self.active) + len(joining) + 1
-            n_tokens += len(one.prompt)
+            n_tokens += len(one.prompt) - (_n_alike(joining[-1], one) if joining else 0)
             if n_sequences > 1 and (n_sequences * longest > self.max_places or (joining and n_tokens > PREFILL_NODES)):
                 break
             joining.append(self.waiting.popleft())
@@ -137,3 +137,8 @@ class Decoder:
         with self.adapters.using(torch.tensor([[one.adapter] for one in replies])):
             states: Tensor = self.network(batch).states_MD[batch.pool_R]
         return states
+
+
+def _n_alike(first: Growing, second: Growing) -> int:
+    """How many tokens two prompts begin with alike."""
+    return n_shared(np.asarray(first.prompt), np.asarray(second.prompt)) if first.adapter == second.adapter else 0
