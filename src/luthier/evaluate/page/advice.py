@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from luthier.evaluate.page.curves import Curves, learnt_nothing, overfits, still
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes
 from luthier.evaluate.page.words import counted, difference_of, direction, number_of
-from luthier.evaluate.verdict import ALPHA, MOST_ROWS, rows_to_show
+from luthier.evaluate.verdict import ALPHA
 
 FEW_OF_A_LABEL = 10
 """Training rows of a label below which it is hardly learnt."""
@@ -22,6 +22,8 @@ WIDE = 0.1
 """Half the width of an interval, as a share of the metric's range, above which small gains cannot be seen."""
 MANY_LOOKS = 5
 MUCH_DROPPED = 0.3
+NOT_SHOWN = "not shown yet: "
+"""How the verdict's evidence begins where a number leans the right way and may be chance."""
 ALIKE = 0.9
 """A cosine from which on two rows say about the same."""
 
@@ -64,8 +66,8 @@ def leak(found: Findings) -> Advice | None:
     return Advice(
         "The test leaks: do not believe the scores",
         f"{' and '.join(shared)} stand on two sides of the split, so the model was tested on what it had seen.",
-        "Delete data/split.json in the run's folder and run the recipe again, so that all rows are given sides afresh; "
-        "if rows of one customer or document belong together, name that column as [data] group.",
+        "Run the recipe again with a fresh folder of runs (--runs DIR), so that all rows are given sides anew: in this one they keep "
+        "those that earlier runs recorded. If rows of one customer or document belong together, name that column as [data] group.",
     )
 
 
@@ -92,7 +94,7 @@ def classical_is_ahead(found: Findings) -> Advice | None:
     clearly = "" if one["p_holm"] is not None and one["p_holm"] < ALPHA else ", though not clearly"
     return Advice(
         "Consider the classical model instead",
-        f"Words counted by a classical model do better than tuned{clearly}: tuned − classical is {difference_of(one).whole}. "
+        f"The classical baseline does better than tuned{clearly}: tuned − classical is {difference_of(one).whole}. "
         "It costs next to nothing to run.",
         "Use it as it is; or give the language model a chance to be worth its cost: a larger base ([model] base), more training rows, "
         "or more epochs if it was still learning.",
@@ -203,19 +205,14 @@ def doubtful_labels(found: Findings) -> Advice | None:
 
 def not_shown_yet(found: Findings) -> Advice | None:
     """A claim that the numbers lean to, and that more test rows might show."""
-    material = found.material
-    alpha = ALPHA / int(material.report["looks"])
-    needed = [n for n in (_rows_for_bar(material, alpha), *_rows_for_rivals(material, alpha)) if n is not None]
-    if not needed:
+    leaning = [one for one in found.material.report["reasons"] if not one["holds"] and one["evidence"].startswith(NOT_SHOWN)]
+    if not leaning:
         return None
-    n_test = len(material.scores) or (material.estimate(TUNED, material.metric) or {}).get("n", 0)
-    most = max(needed)
-    enough = f"about {_rounded(most):,} test rows would show it four times in five"
-    more = f"even {MOST_ROWS:,} rows would hardly show it" if most > MOST_ROWS else enough
     return Advice(
         "Get more test rows: it may be good enough, but that is not shown yet",
-        f"On {counted(n_test, 'test row')} the numbers lean the right way, and chance could have made them so. Were they to stay, {more}.",
-        "Add rows to the source; new rows are given sides as before, about as many of them to the test as [data.split] says.",
+        " ".join(f"{one['claim']}: {one['evidence'].removeprefix(NOT_SHOWN)}." for one in leaning),
+        "Add rows to the source; new rows are given sides as before, about as many of them to the test as [data.split] says. "
+        "A better model would need fewer.",
     )
 
 
@@ -323,24 +320,6 @@ def _nothing_in_the_way(material: Material) -> Advice:
 def _gain(comparison: Mapping[str, Any]) -> float:
     """A difference in the direction that is better."""
     return float(comparison["difference"]) * (direction(comparison["metric"]) or 1)
-
-
-def _rows_for_bar(material: Material, alpha: float) -> int | None:
-    """The rows that would show that the bar is reached; None where it is, or where the value itself is below."""
-    bar, one = material.report["goal"]["at_least"], material.estimate(TUNED, material.metric)
-    if bar is None or one is None or one["value"] is None or not one["low"] < bar < one["value"]:
-        return None
-    return rows_to_show(one["n"], one["value"] - bar, one["value"] - one["low"], alpha)
-
-
-def _rows_for_rivals(material: Material, alpha: float) -> Iterator[int]:
-    """The rows that would show each difference that the goal asks for and that is there, but not shown."""
-    for name in material.report["goal"]["beat"]:
-        one = material.comparison(name, material.metric)
-        if one is None or one["difference"] is None or one["p_holm"] is None or _gain(one) <= 0 or one["p_holm"] < alpha:
-            continue
-        half = one["difference"] - one["low"] if one["difference"] > 0 else one["high"] - one["difference"]
-        yield rows_to_show(one["n"], _gain(one), half, alpha, len(material.report["comparisons"]))
 
 
 def _n_rows(material: Material) -> Mapping[str, int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from luthier.evaluate.page.confidence import Confidence
 from luthier.evaluate.page.curves import Curves, in_words, overfits
 from luthier.evaluate.page.mistakes import Mistakes
@@ -78,6 +80,7 @@ def confusions(found: Mistakes) -> Figure | None:
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("rows (true label → answer)")
 
     return draw("confusions", "The most frequent confusions", text, 1.0 + 0.24 * len(found.confusions), plot)
@@ -116,7 +119,11 @@ def row_scores(metric: str, found: Mistakes) -> Figure | None:
     values = found.row_scores
     if not values or found.n_wrong is not None:
         return None
-    text = f"The {metric} of {counted(len(values), 'row')} by themselves, from {min(values):.3f} to {max(values):.3f}."
+    quarters = np.quantile(values, (0, 0.25, 0.5, 0.75, 1))
+    text = (
+        f"The {metric} of {counted(len(values), 'row')}, each by itself: from {quarters[0]:.3f} to {quarters[4]:.3f}, "
+        f"half of them between {quarters[1]:.3f} and {quarters[3]:.3f}, the middle one {quarters[2]:.3f}."
+    )
 
     def plot(axes: Any) -> None:
         axes.hist(values, bins=20, color=FIRST, rwidth=0.9)

@@ -13,7 +13,7 @@ from luthier.evaluate.page.html import rendered
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes, mistakes_of
 from luthier.evaluate.page.svg import Figure
-from luthier.evaluate.page.words import Number, counted, difference_of, direction, number_of
+from luthier.evaluate.page.words import Number, counted, difference_of, digits_for, direction, number_of
 from luthier.evaluate.verdict import ALPHA
 
 QUESTIONS = (
@@ -40,7 +40,7 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
         "advice": advise(Findings(material, curves, mistakes, confidence)),
         "systems": systems,
         "metrics": list(dict.fromkeys(name for found in systems.values() for name in found)),
-        "differences": [(one, difference_of(one)) for one in report["comparisons"]],
+        "differences": [(one, difference_of(one, material.is_few(one["a"], one["metric"]))) for one in report["comparisons"]],
         "made": [(name, one.get("about", ""), one.get("shortened", "")) for name, one in material.details.items()],
         "better_words": _better(material),
         "learnt_words": in_words(curves),
@@ -48,7 +48,7 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
         "curves": curves,
         "mistakes": mistakes,
         "wrong_words": _wrong(material, mistakes),
-        "worst_words": "Those that it was surest of come first." if material.task == "classify" else "The lowest scores come first.",
+        "worst_words": "Those that it was surest of come first." if material.task == "classify" else "The worst scores come first.",
         "confidence": confidence,
         "no_confidence": _no_confidence(material),
         "cleaning": material.cleaning,
@@ -65,11 +65,13 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
 
 
 def _systems(material: Material) -> dict[str, dict[str, Number]]:
-    """System → metric → number; each system has every metric that any has."""
+    """System → metric → number; each system has every metric that any has, all with as many digits as the largest asks for."""
     found = material.report["systems"]
     metrics = dict.fromkeys(name for one in found.values() for name in one)
+    digits = {name: digits_for(*(one[name]["high"] for one in found.values() if name in one)) for name in metrics}
     return {
-        system: {name: number_of(one.get(name), material.is_few(system, name)) for name in metrics} for system, one in found.items()
+        system: {name: number_of(one.get(name), material.is_few(system, name), digits[name]) for name in metrics}
+        for system, one in found.items()
     }
 
 

@@ -104,7 +104,7 @@ def _inner(svg: str, name: str) -> str:
     inner = inner.replace("xlink:href", "href")
     for colour, variable in _VARIABLES.items():
         inner = inner.replace(colour, f"var(--{variable})")
-    inner = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", inner)
+    inner = re.sub(r"font-family: [^;\"]*; ?", "", inner)
     return re.sub(r"\s*\n\s*", "\n", inner)
 
 

@@ -18,7 +18,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\ud800-\udfff\u
 class Number:
     """A measured number as a page shows it: the value, its interval, and on how many rows it rests.
 
-    `unit` names what `n` counts, and `few` marks a number that rests on too little to lean on.
+    `few` marks a number that rests on too little to lean on, and `signed` one that always shows its sign.
     """
 
     value: float | None
@@ -27,7 +27,6 @@ class Number:
     n: int
     digits: int
     few: bool = False
-    unit: str = "n"
     signed: bool = False
 
     @property
@@ -46,7 +45,7 @@ class Number:
         if self.value is None:
             return "not measured"
         inside = f" (95\u00a0% interval {self.interval})" if self.interval else ""
-        return f"{self.as_text}{inside}, {self.unit}\u00a0=\u00a0{self.n:,}"
+        return f"{self.as_text}{inside}, n\u00a0=\u00a0{self.n:,}"
 
     def _text(self, value: float | None) -> str:
         if value is None:
@@ -55,20 +54,21 @@ class Number:
         return text.replace("-", "−")
 
 
-def number_of(found: Estimate | Mapping[str, Any] | None, few: bool = False) -> Number:
-    """An estimate, or one out of a report, as a page shows it."""
+def number_of(found: Estimate | Mapping[str, Any] | None, few: bool = False, digits: int | None = None) -> Number:
+    """An estimate, or one out of a report, as a page shows it; with as many digits as its size asks for unless told."""
     if found is None:
         return Number(None, None, None, 0, 3)
     one: Mapping[str, Any] = found.as_dict() if isinstance(found, Estimate) else found
     marked = few or (isinstance(found, Estimate) and found.few)
-    return Number(one["value"], one["low"], one["high"], one["n"], digits_for(one["value"], one["high"]), marked)
+    shown = digits_for(one["value"], one["high"]) if digits is None else digits
+    return Number(one["value"], one["low"], one["high"], one["n"], shown, marked)
 
 
-def difference_of(found: Comparison | Mapping[str, Any]) -> Number:
+def difference_of(found: Comparison | Mapping[str, Any], few: bool = False) -> Number:
     """A difference of two systems as a page shows it, always with its sign."""
     one: Mapping[str, Any] = found.as_dict() if isinstance(found, Comparison) else found
-    few = isinstance(found, Comparison) and found.few
-    return Number(one["difference"], one["low"], one["high"], one["n"], digits_for(one["low"], one["high"]), few, signed=True)
+    marked = few or (isinstance(found, Comparison) and found.few)
+    return Number(one["difference"], one["low"], one["high"], one["n"], digits_for(one["low"], one["high"]), marked, signed=True)
 
 
 def digits_for(*values: float | None) -> int:
@@ -81,7 +81,8 @@ def metric_about(name: str) -> str:
     kind = METRICS.get(name)
     if kind is None:
         return ""
-    return kind.about + {1: "", -1: "; lower is better", 0: "; neither way is better"}[direction(name)]
+    told = "" if "better" in kind.about else {1: "", -1: "; lower is better", 0: "; neither way is better"}[direction(name)]
+    return kind.about + told
 
 
 def direction(metric: str) -> int:
