@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.core.files import write_json, write_text
 from tests.prove import score_sets
 from tests.prove.score_sets import (
     CALIBRATION,
@@ -27,6 +26,8 @@ from tests.prove.score_sets import (
     macro_f1_interval,
     three_errors,
 )
+
+from luthier.core.files import write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".prove" / "intervals.json"

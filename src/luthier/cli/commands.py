@@ -165,9 +165,10 @@ def show(
     Example: `luthier show tickets --rows 5`
     """
     from luthier.stages.show import show_rows
+    from luthier.stages.shown import in_color
 
     found = show_rows(what, rows, runs)
-    _result(found.as_dict(), as_json, lambda: _out(found.as_text(color=sys.stdout.isatty())))
+    _result(found.as_dict(), as_json, lambda: _out(found.as_text(in_color())))
 
 
 @app.command()

@@ -3,77 +3,32 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_jsonl
-from luthier.core.jsonvalue import Json
 from luthier.core.loading import load
 from luthier.core.runs import Run, find_run
 from luthier.models.load import context_of, load_config, load_tokenizer
+from luthier.models.tokenizer import LoadedTokenizer
+from luthier.objectives import AnyObjective, Classify
 from luthier.stages.prepare import load_side
 from luthier.stages.recipe import Recipe, load_recipe
-from luthier.stages.rows import to_rows
-from luthier.stages.texts import tokens_text, too_long_lines
+from luthier.stages.rows import Rowed, to_rows
+from luthier.stages.shown import DroppedBy, Piece, Shown, ShownRow, stretches_of
 from luthier.stages.tune import objective_of
 from luthier.text.renderer import Renderer
 from luthier.text.rows import Row
+from luthier.text.truncation import Cut, cut_to
 
-_PIECE = ("text", "trained", "special")
-TRAINED, SPECIAL, PLAIN = "\x1b[1;32m", "\x1b[36m", "\x1b[0m"
-
-
-@dataclass(frozen=True)
-class ShownRow:
-    """A training row's tokens as text, whether each is trained and whether it is a mark, and the class it belongs to."""
-
-    id: str
-    source: str
-    pieces: tuple[tuple[str, bool, bool], ...]
-    label: str | None
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Some training rows, some dropped rows, and how many of both there are."""
-
-    rows: tuple[ShownRow, ...]
-    dropped: tuple[Mapping[str, Any], ...]
-    counts: Mapping[str, int]
-
-    def as_dict(self) -> dict[str, Json]:
-        """The object that `--json` prints."""
-        rows: list[Json] = [
-            {
-                "id": row.id,
-                "source": row.source,
-                "label": row.label,
-                "tokens": [dict(zip(_PIECE, piece, strict=True)) for piece in row.pieces],
-            }
-            for row in self.rows
-        ]
-        return {"rows": rows, "dropped": [dict(row) for row in self.dropped], "counts": dict(self.counts)}
-
-    def as_text(self, color: bool) -> str:
-        """For the terminal: trained tokens in green or, without colour, between ⟦ and ⟧; marks in cyan."""
-        lines = []
-        for row in self.rows:
-            lines += [f"── {row.source or row.id}" + (f"   label: {row.label}" if row.label is not None else ""), _painted(row, color), ""]
-        trained = " (green)" if color else " (in ⟦ ⟧)"
-        how = trained if self.counts["n_supervised"] else ""
-        lines.append(f"{tokens_text(self.counts)}{how}; the longest row has {self.counts['longest_tokens']:,}")
-        lines += too_long_lines(self.counts)
-        if self.dropped:
-            lines += ["", "Dropped, for example:"]
-            lines += [f"  {row.get('source')}: {row.get('step')}: {row.get('reason')}" for row in self.dropped]
-        return "\n".join(lines)
+_TEXTS = ("text", "prompt", "question", "messages", "completion", "label")
+"""Fields of a dropped row that say something of it, the most telling first."""
 
 
 def show_rows(what: str, n_rows: int, runs: Path) -> Shown:
-    """The first training rows of a run, or of the run that a recipe has made.
+    """The first training rows of a run, or of the run that a recipe has made; the last of them is one that was cut, if any was.
 
     Raises:
         LuthierError: there is no such run or recipe, or its rows are not prepared yet.
@@ -85,24 +40,55 @@ def show_rows(what: str, n_rows: int, runs: Path) -> Shown:
     max_tokens = min(context_of(load_config(recipe.model.base)), recipe.train.max_tokens or 2**31)
     objective = objective_of(recipe, train, max_tokens)
     rowed = to_rows(train, objective, Renderer(tokenizer), max_tokens, recipe.train.too_long)
-
-    def shown(row: Row, source: str) -> ShownRow:
-        pieces = tuple(
-            (tokenizer.piece(int(token)), bool(weight), int(token) in tokenizer.special_ids)
-            for token, weight in zip(row.tokens, row.weights, strict=True)
-        )
-        label = None if row.target is None else recipe_labels(objective)[row.target]
-        return ShownRow(row.id, source, pieces, label)
-
-    def recipe_labels(one: Any) -> tuple[str, ...]:
-        labels: tuple[str, ...] = one.labels
-        return labels
-
-    chosen = list(
-        itertools.islice(((row, example.source) for unit, example in zip(rowed.units, rowed.examples, strict=True) for row in unit), n_rows)
-    )
+    chosen = list(itertools.islice(_rows(rowed, objective, tokenizer, max_tokens), n_rows))
+    if rowed.n_cut and n_rows > 1 and not any(row.cut for row in chosen):
+        chosen[-1] = next(row for row in _rows(rowed, objective, tokenizer, max_tokens) if row.cut)
     dropped = tuple(itertools.islice(read_jsonl(run.dropped), n_rows))
-    return Shown(tuple(shown(row, source) for row, source in chosen), dropped, rowed.counts())
+    return Shown(tuple(chosen), dropped, _reasons(run), rowed.counts())
+
+
+def _rows(rowed: Rowed, objective: AnyObjective, tokenizer: LoadedTokenizer, max_tokens: int) -> Iterator[ShownRow]:
+    """The rows that are trained, each with what was cut from it: rendered again, since a cut row does not know what it lost."""
+    renderer = Renderer(tokenizer)
+    for example in rowed.examples:
+        for rendered in objective.rows(example, renderer):
+            found = cut_to(rendered, max_tokens)
+            if isinstance(found, Row):
+                yield _shown(found, example.source, None, objective, tokenizer)
+            elif isinstance(found, Cut) and rowed.n_cut:
+                yield _shown(found.row, example.source, (found.at, found.n_removed), objective, tokenizer)
+
+
+def _shown(row: Row, source: str, cut: tuple[int, int] | None, objective: AnyObjective, tokenizer: LoadedTokenizer) -> ShownRow:
+    tokens = [int(token) for token in row.tokens]
+    special = tokenizer.special_ids
+    pieces = tuple(Piece(tokenizer.piece(token), float(w), token in special) for token, w in zip(tokens, row.weights, strict=True))
+    label = objective.labels[row.target] if isinstance(objective, Classify) and row.target is not None else None
+    stretches = stretches_of(tokens, pieces, tokenizer.decode, None if cut is None else cut[0])
+    return ShownRow(row.id, source, pieces, stretches, label, cut)
+
+
+def _reasons(run: Run) -> tuple[DroppedBy, ...]:
+    """Every reason for which rows were dropped, the most frequent first, each with the first row that it met."""
+    counts: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in read_jsonl(run.dropped):
+        key = (str(row.get("step")), str(row.get("reason")))
+        counts[key] = counts.get(key, 0) + 1
+        first.setdefault(key, row)
+    ordered = sorted(counts, key=lambda key: (-counts[key], key))
+    return tuple(DroppedBy(*key, counts[key], str(first[key].get("source")), _excerpt(first[key])) for key in ordered)
+
+
+def _excerpt(row: Mapping[str, Any]) -> str:
+    """What a dropped row says, at its most telling field."""
+    for name in _TEXTS:
+        value = row.get(name)
+        if isinstance(value, list):
+            value = " / ".join(str(one.get("content") or "") for one in value if isinstance(one, Mapping))
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""
 
 
 def _found(what: str, runs: Path) -> tuple[Run, Recipe]:
@@ -116,15 +102,3 @@ def _found(what: str, runs: Path) -> tuple[Run, Recipe]:
     if not run.kept.is_file():
         raise LuthierError(str(run.folder), "its rows are not prepared yet", "run `luthier prepare` on the recipe first")
     return run, recipe
-
-
-def _painted(row: ShownRow, color: bool) -> str:
-    parts = []
-    for trained, group in itertools.groupby(row.pieces, key=lambda piece: piece[1]):
-        if color:
-            inside = "".join(f"{SPECIAL}{text}{PLAIN}{TRAINED if trained else ''}" if special else text for text, _, special in group)
-            parts.append(f"{TRAINED}{inside}{PLAIN}" if trained else inside)
-        else:
-            inside = "".join(text for text, _, _ in group)
-            parts.append(f"⟦{inside}⟧" if trained else inside)
-    return "".join(parts)

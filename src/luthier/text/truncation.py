@@ -14,10 +14,11 @@ TooLong: TypeAlias = Literal["error", "drop", "cut"]
 
 @dataclass(frozen=True)
 class Cut:
-    """A row that was shortened, and by how many tokens."""
+    """A row that was shortened, by how many tokens, and before which of its tokens they stood."""
 
     row: Row
     n_removed: int
+    at: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def cut_to(row: Row, max_tokens: int) -> Row | Cut | Unfit:
         return Unfit(int(start + over - trained[0]))
     kept = np.r_[0:start, start + over : row.n_tokens]
     channels = {name: value[kept] if isinstance(value, np.ndarray) else value for name, value in row.channels.items()}
-    return Cut(replace(row, tokens=row.tokens[kept], weights=row.weights[kept], channels=channels), over)
+    return Cut(replace(row, tokens=row.tokens[kept], weights=row.weights[kept], channels=channels), over, start)
 
 
 def cut_prompt(tokens: list[int], max_tokens: int) -> list[int]:
