@@ -27,13 +27,13 @@ _SPOKEN = {
 _SYLLABLES = ("ba", "ko", "mi", "ru", "te", "lo", "sa", "ni", "pu", "ga", "do", "fe", "hi", "zu", "wo", "ye")
 
 
-def make_model(folder: Path) -> Path:
-    """Write a random two-layer Llama of width 16 with a byte-level tokenizer and a ChatML template."""
+def make_model(folder: Path, template: str = "chatml", context: int = 256) -> Path:
+    """Write a random two-layer Llama of width 16 with a byte-level tokenizer and a chat template of `tests.small`."""
     import torch
     from tests.small import decoder_of, tokenizer_of
 
-    tokenizer = tokenizer_of("chatml")
-    decoder_of("llama", torch.float32, vocab_size=len(tokenizer.inner), max_position_embeddings=256).save_pretrained(folder)
+    tokenizer = tokenizer_of(template)
+    decoder_of("llama", torch.float32, vocab_size=len(tokenizer.inner), max_position_embeddings=context).save_pretrained(folder)
     tokenizer.inner.save_pretrained(folder)
     return folder
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 
+from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.files import file_hash, read_json, write_json
 from luthier.core.jsonvalue import Json
-from luthier.core.proofs import Found, NotApplicable, collect
+from luthier.core.proofs import Found, NotApplicable, Proof, collect
 from luthier.core.runs import Run, fingerprint
 from luthier.data.certificate import Certificate
 from luthier.data.prepared import read_rows
@@ -117,7 +118,7 @@ def _about_rows(recipe: Recipe, rows: _Rendered, bundle: Tuned, tuned: Mapping[s
     as_trained = rows_digest(rowed.rows) == tuned["train_rows"]
     yield "every_row_supervised", every_row_supervised(rowed.units, rowed.n_unsupervised, rowed.n_dropped, as_trained)
     yield from without_replies_or_labels(task)
-    served, stop = "served_prompt_equals_trained_prompt", bundle.renderer.stop_id
+    served = "served_prompt_equals_trained_prompt"
     if task == "classify":
         assert bundle.network.head is not None, "a classifier has a head"
         n_scores = bundle.network.head.linear.out_features
@@ -130,9 +131,17 @@ def _about_rows(recipe: Recipe, rows: _Rendered, bundle: Tuned, tuned: Mapping[s
     if task == "pretrain":
         yield served, NotApplicable("plain text is continued: no prompt stands before what is trained")
         return
-    yield "stop_token_trained", stop_token_trained(rowed.units, rowed.examples, stop, rowed.n_dropped)
+    yield "stop_token_trained", _stops(rowed, bundle)
     prompts = list(trained_prompts(rows.uncut, rowed.examples, Renderer(load_tokenizer(recipe.model.base)).stop_id))
     yield served, served_prompts_equal_trained(prompts, lambda body: prompt_tokens(bundle.tokenizer, body), recipe.seed, rowed.n_cut)
+
+
+def _stops(rowed: Rowed, bundle: Tuned) -> Found:
+    try:
+        stop = bundle.renderer.stop_id
+    except LuthierError as error:
+        return Proof(False, f"the saved bundle has no stop token: {error}")
+    return stop_token_trained(rowed.units, rowed.examples, stop, rowed.n_dropped)
 
 
 def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tuned: Mapping[str, Any]) -> Iterator[tuple[str, Found]]:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import luthier
@@ -43,15 +43,17 @@ class Enough(Exception):
     """The steps that were wanted have been taken."""
 
 
-def stop_after(step: int) -> Callable[[TrainState, Journal, bool], None]:
-    """A listener that ends training at a step, the journal written."""
+@dataclass(frozen=True)
+class StopAfter:
+    """A listener that ends training when `step` steps are taken, the journal written."""
 
-    def stop(state: TrainState, journal: Journal, is_last: bool) -> None:
-        if state.step >= step:
+    step: int
+
+    def __call__(self, state: TrainState, journal: Journal, is_last: bool) -> None:
+        """Raise `Enough` where it is time."""
+        if state.step >= self.step:
             journal.sync()
             raise Enough
-
-    return stop
 
 
 def go_on(run: Run, since: int, folder: Path) -> None:
@@ -66,7 +68,7 @@ def go_on(run: Run, since: int, folder: Path) -> None:
     place = checkpoints.folder_of(copy.checkpoints, since)
     shutil.copytree(checkpoints.folder_of(anchors.folder_of(run), since), place, copy_function=_link)
     options = replace(training.options, save_every_s=float("inf"))
-    listeners = (Anchors(anchors.folder_of(copy), training.stream.n_steps), stop_after(since + N_FURTHER))
+    listeners = (Anchors(anchors.folder_of(copy), training.stream.n_steps), StopAfter(since + N_FURTHER))
     try:
         fit(training.state, ready.objective, training.stream, plan.cuts, options, folder, listeners=listeners)
     except Enough:

@@ -1,0 +1,391 @@
+"""The proofs of a run hold on good runs of every task, and each of them fails when what it speaks of is spoilt."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.e2e.conftest import write_recipe
+from tests.made_models import made_words, make_model, write_rows
+
+from luthier.core.proofs import NAMES, WHAT_TO_DO
+from luthier.core.runs import Run
+from luthier.methods.lora import Delta
+from luthier.objectives import Classify, Imitate
+from luthier.prove import anchors
+from luthier.stages.prove import files_hash, prove
+from luthier.stages.recipe import Recipe, load_recipe
+from luthier.stages.resume import prove_resuming
+from luthier.stages.run import opened, run_tune
+from luthier.text.forest import Forest
+from luthier.text.renderer import Renderer
+
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"x": {"type": "string"}}}}}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run that is prepared and tuned."""
+
+    recipe: Recipe
+    run: Run
+    tuned: Mapping[str, Any]
+
+    def proofs(self) -> dict[str, Any]:
+        """Every proof, made now."""
+        return prove(self.recipe, self.run, self.tuned, lambda: None)
+
+    def copied(self, place: Path) -> Made:
+        """The same run in another folder, where its files may be spoilt."""
+        shutil.copytree(self.run.folder, place / self.run.name)
+        return replace(self, run=Run(place / self.run.name))
+
+
+def tuned(folder: Path, model: Path, task: str, **options: object) -> Made:
+    """Write rows and a recipe, prepare and tune. Three steps, unless `options` say otherwise: then nothing can be resumed."""
+    folder.mkdir(exist_ok=True)
+    made = write_recipe(folder, model, task, 60, **{"train__learning_rate": 0.02, **options})
+    if task == "chat":
+        draw = random.Random(3)
+        write_rows(folder / "chats.jsonl", [tool_chat(draw, i) for i in range(60)])
+    recipe = load_recipe(made)
+    with opened(recipe, folder / "runs", lambda text: None) as job:
+        found = run_tune(job)
+    return Made(recipe, Run(folder / "runs" / recipe.name), found)
+
+
+def tool_chat(draw: random.Random, i: int) -> dict[str, object]:
+    """A conversation of two questions; every other one looks something up, and some say what they thought or leave a turn untrained."""
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": json.dumps({"x": made_words(draw, 1)})}}
+    looked_up = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": made_words(draw, 2)},
+    ]  # fmt: skip
+    first = {"role": "assistant", "content": made_words(draw, 2), "weight": 0 if i % 5 == 0 else 1}
+    last = {"role": "assistant", "content": made_words(draw, 2), **({"reasoning_content": made_words(draw, 2)} if i % 3 == 0 else {})}
+    turns = [{"role": "user", "content": made_words(draw, 3)}, *(looked_up if i % 2 else []), first]
+    return {"messages": [*turns, {"role": "user", "content": made_words(draw, 3)}, last], **({"tools": [TOOL]} if i % 2 else {})}
+
+
+class Runs:
+    """Runs by name, each made when it is first asked for."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.models = {"chatml": make_model(home / "plain"), "thinking": make_model(home / "thinking", "thinking", 512)}
+        self._made: dict[str, Made] = {}
+
+    def get(self, task: str, method: str, **options: object) -> Made:
+        """The run of a task by a method."""
+        name = json.dumps([task, method, options])
+        if name not in self._made:
+            model = self.models["thinking" if task == "chat" else "chatml"]
+            self._made[name] = tuned(self.home / f"run {len(self._made)}", model, task, method__kind=method, **options)
+        return self._made[name]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("proofs"))
+
+
+def failing(found: Mapping[str, Any]) -> list[str]:
+    return [name for name, proof in found["proofs"].items() if not proof["holds"]]
+
+
+NOT_FOR = {
+    "classify": {"stop_token_trained"}, "answer": {"label_map_round_trips"}, "chat": {"label_map_round_trips"},
+    "pretrain": {"label_map_round_trips", "stop_token_trained", "served_prompt_equals_trained_prompt"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("task", list(NOT_FOR))
+def test_a_good_run_holds_every_proof_that_applies(task: str, method: str, runs: Runs) -> None:
+    made = runs.get(task, method)
+    found = made.proofs()
+    assert failing(found) == []
+    missing = NOT_FOR[task] | {"resumed_equals_straight"} | ({"merged_equals_adapter"} if method == "full" else set())
+    assert set(found["not_applicable"]) == missing
+    assert set(found["proofs"]) == set(NAMES) - missing
+    assert json.loads(made.run.proofs.read_text()) == {name: found[name] for name in ("proofs", "not_applicable")}
+    assert set(found["seconds"]) == set(NAMES)
+    assert made.proofs()["proofs"] == found["proofs"], "the same files give the same proofs"
+
+
+def test_the_conversations_have_several_turns_and_tools(runs: Runs) -> None:
+    said = runs.get("chat", "lora").proofs()["proofs"]["served_prompt_equals_trained_prompt"]["detail"]
+    n_turns, n_tools = (int(said.split(what)[0].rsplit(" ", 2)[-1]) for what in (" of several turns", " with tools"))
+    assert n_turns > 30 and n_tools > 30
+
+
+@pytest.mark.parametrize("too_long", ["cut", "drop"])
+def test_rows_that_are_cut_or_dropped_for_their_length_do_not_fail_a_proof(too_long: str, runs: Runs) -> None:
+    made = runs.get("chat", "full", train__max_tokens=150, train__too_long=too_long)
+    assert made.tuned["train"]["n_too_long"] > 5
+    found = made.proofs()
+    assert failing(found) == []
+    assert ("cut in training" in found["proofs"]["served_prompt_equals_trained_prompt"]["detail"]) is (too_long == "cut")
+
+
+def test_a_method_that_draws_is_proven_without_its_draws(runs: Runs) -> None:
+    made = runs.get("answer", "lora", method__dropout=0.3)
+    found = made.proofs()
+    assert failing(found) == []
+    assert "forest and packed and padded rows" in found["proofs"]["forest_equals_padded"]["detail"]
+
+
+# --- faults in what computes -----------------------------------------------------------------------------------------------------
+
+
+def cousins_visible(patch: pytest.MonkeyPatch) -> None:
+    right = Forest.to
+    wrong: Callable[..., Forest] = lambda batch, device: right(  # noqa: E731
+        replace(batch, leave_N=torch.full_like(batch.leave_N, batch.n_nodes)), device
+    )
+    patch.setattr(Forest, "to", wrong)
+
+
+def leave_off_by_one(patch: pytest.MonkeyPatch) -> None:
+    right = Forest.to
+    wrong: Callable[..., Forest] = lambda batch, device: right(  # noqa: E731
+        replace(batch, leave_N=(batch.leave_N + 1).clamp(max=batch.n_nodes)), device
+    )
+    patch.setattr(Forest, "to", wrong)
+
+
+def positions_of_nodes(patch: pytest.MonkeyPatch) -> None:
+    right = Forest.to
+    wrong: Callable[..., Forest] = lambda batch, device: right(  # noqa: E731
+        replace(batch, depth_N=torch.arange(batch.n_nodes)), device
+    )
+    patch.setattr(Forest, "to", wrong)
+
+
+@pytest.mark.parametrize("spoil", [cousins_visible, leave_off_by_one, positions_of_nodes], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("task", ["chat", "answer"])
+def test_a_spoilt_forest_is_not_padded_rows(task: str, spoil: Callable[..., None], runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get(task, "lora")
+    spoil(monkeypatch)
+    assert "forest_equals_padded" in failing(made.proofs())
+
+
+@pytest.mark.parametrize("task", ["classify", "answer"])
+def test_a_mean_of_means_depends_on_the_cut(task: str, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get(task, "full")
+    kind = Classify if task == "classify" else Imitate
+    right = kind.loss
+
+    def mean(self: Any, outputs: Any, batch: Any) -> Any:
+        found, counts = right(self, outputs, batch), self.count(batch)
+        return replace(found, totals={name: total / counts[name] for name, total in found.totals.items()})
+
+    monkeypatch.setattr(kind, "loss", mean)
+    assert "any_cut_same_gradient" in failing(made.proofs())
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_wrong_merge_scale_fails_the_merge_alone(factor: float, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get("classify", "lora")
+    right = Delta.matrix
+    monkeypatch.setattr(Delta, "matrix", lambda self: right(self) * factor)
+    assert failing(made.proofs()) == ["merged_equals_adapter"]
+
+
+# --- faults in what was trained --------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_token_that_was_not_trained_is_missed(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Renderer.render
+
+    def untrained(self: Renderer, chat: Any) -> Any:
+        stop = self.stop_id
+        return tuple(
+            replace(one, weights=[0.0 if token == stop else weight for token, weight in zip(one.tokens, one.weights, strict=True)])
+            for one in right(self, chat)
+        )
+
+    monkeypatch.setattr(Renderer, "render", untrained)
+    made = tuned(tmp_path, runs.models["chatml"], "answer")
+    assert failing(made.proofs()) == ["stop_token_trained"]
+
+
+def test_rows_that_teach_nothing_are_named(tmp_path: Path, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Renderer.render
+    monkeypatch.setattr(Renderer, "render", lambda self, chat: () if "ba" in chat.messages[0].text else right(self, chat))
+    made = tuned(tmp_path, runs.models["chatml"], "answer")
+    assert made.tuned["train"]["n_unsupervised"] > 0
+    assert failing(made.proofs()) == ["every_row_supervised"]
+
+
+def test_rows_that_render_otherwise_than_in_training_are_noticed(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get("answer", "lora")
+    found = replace(made, tuned={**made.tuned, "train_rows": "0" * 64}).proofs()
+    assert failing(found) == ["every_row_supervised"]
+
+
+# --- faults in the files ---------------------------------------------------------------------------------------------------------
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert change(text) != text
+    path.write_text(change(text), encoding="utf-8")
+
+
+def edit_rows(run: Run, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    with gzip.open(run.kept, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    change(rows)
+    with gzip.open(run.kept, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("<|im_start|>", " <|im_start|>"),
+        lambda text: text.replace("<|im_start|>", " <|im_start|>", 1),
+        lambda text: text.replace("<|im_end|>", "</s>"),
+        lambda text: "{{ raise_exception('never') }}" + text,
+    ],
+    ids=["every turn", "half a turn", "stop", "refuses"],
+)
+@pytest.mark.parametrize("task", ["answer", "chat"])
+def test_another_template_in_the_bundle_serves_other_prompts(
+    task: str, change: Callable[[str], str], runs: Runs, tmp_path: Path
+) -> None:
+    made = runs.get(task, "lora").copied(tmp_path)
+    before = files_hash(made.run)
+    edit(made.run.bundle / "chat_template.jinja", change)
+    assert files_hash(made.run) != before, "so that the stage is not skipped"
+    assert "served_prompt_equals_trained_prompt" in failing(made.proofs())
+
+
+def test_another_vocabulary_in_the_bundle_reads_other_rows(runs: Runs, tmp_path: Path) -> None:
+    made = runs.get("classify", "full").copied(tmp_path)
+
+    def without_merges(text: str) -> str:
+        value = json.loads(text)
+        value["model"]["merges"] = value["model"]["merges"][:5]
+        return json.dumps(value)
+
+    edit(made.run.bundle / "tokenizer.json", without_merges)
+    assert failing(made.proofs()) == ["served_prompt_equals_trained_prompt"]
+
+
+def test_another_order_of_labels_in_the_bundle_gives_other_labels(runs: Runs, tmp_path: Path) -> None:
+    made = runs.get("classify", "lora").copied(tmp_path)
+    before = files_hash(made.run)
+
+    def reversed_labels(text: str) -> str:
+        card = json.loads(text)
+        return json.dumps({**card, "labels": card["labels"][::-1]})
+
+    edit(made.run.bundle / "bundle.json", reversed_labels)
+    assert files_hash(made.run) != before
+    assert failing(made.proofs()) == ["label_map_round_trips"]
+
+
+def test_touched_test_rows_are_noticed(runs: Runs, tmp_path: Path) -> None:
+    made = runs.get("classify", "full").copied(tmp_path)
+
+    def touch(rows: list[dict[str, Any]]) -> None:
+        row = next(row for row in rows if row["side"] == "test")
+        row["label"] = next(other["label"] for other in rows if other["label"] != row["label"])
+
+    edit_rows(made.run, touch)
+    assert failing(made.proofs()) == ["test_untouched"]
+
+
+@pytest.mark.parametrize("how", ["group", "near-duplicate"])
+def test_two_sides_that_share_something_are_noticed(how: str, tmp_path: Path, runs: Runs) -> None:
+    made = tuned(tmp_path, runs.models["chatml"], "classify", data__group="day")
+
+    def share(rows: list[dict[str, Any]]) -> None:
+        train = next(row for row in rows if row["side"] == "train")
+        validation = next(row for row in rows if row["side"] == "validation")
+        if how == "group":
+            validation["extra"]["day"] = train["extra"]["day"]
+        else:
+            validation["text"] = train["text"] + "s"
+
+    assert failing(made.proofs()) == []
+    edit_rows(made.run, share)
+    found = made.proofs()
+    assert failing(found) == ["split_certificate"]
+    assert WHAT_TO_DO["split_certificate"] in found["proofs"]["split_certificate"]["detail"]
+
+
+# --- a fresh process -------------------------------------------------------------------------------------------------------------
+
+LONG: Mapping[str, object] = {"train__epochs": 6}
+
+
+def anchor_of(run: Run) -> Path:
+    (found,) = anchors.folder_of(run).iterdir()
+    return found
+
+
+def zero_moments(run: Run) -> None:
+    path = anchor_of(run) / "optimizer.safetensors"
+    tensors = load_file(path)
+    save_file({name: tensor * 0 if name.startswith("exp_avg/") else tensor for name, tensor in tensors.items()}, path)
+
+
+def one_bit(run: Run) -> None:
+    path = anchor_of(run) / "tensors.safetensors"
+    tensors = load_file(path)
+    name = min(tensors)
+    tensors[name].view(-1)[0] = torch.nextafter(tensors[name].view(-1)[0], torch.tensor(1e9))
+    save_file(tensors, path)
+
+
+def another_training(run: Run) -> None:
+    edit(anchor_of(run) / "state.json", lambda text: json.dumps({**json.loads(text), "fingerprint": "another"}))
+
+
+def gone(run: Run) -> None:
+    shutil.rmtree(anchor_of(run))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "method"), [("classify", "full"), ("answer", "lora")])
+def test_a_fresh_process_goes_on_from_the_file_bit_for_bit(task: str, method: str, runs: Runs) -> None:
+    options = {"method__dropout": 0.2} if method == "lora" else {}
+    made = runs.get(task, method, train__patience=4, train__evaluate_every=2, **LONG, **options)
+    before = {path: path.read_bytes() for path in made.run.folder.rglob("*") if path.is_file() and path != made.run.proofs}
+    found = made.proofs()
+    assert failing(found) == []
+    assert found["proofs"]["resumed_equals_straight"]["holds"]
+    after = {path: path.read_bytes() for path in made.run.folder.rglob("*") if path.is_file() and path != made.run.proofs}
+    assert before == after, "the run is only read, and nothing is left behind"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [zero_moments, one_bit, another_training, gone], ids=lambda spoil: spoil.__name__)
+def test_a_spoilt_checkpoint_does_not_give_the_straight_run(spoil: Callable[[Run], None], runs: Runs, tmp_path: Path) -> None:
+    made = runs.get("classify", "lora", **LONG).copied(tmp_path)
+    spoil(made.run)
+    found = prove_resuming(made.run, lambda: None)
+    assert getattr(found, "holds", None) is False, found
+
+
+def test_whoever_asks_to_stop_does_not_wait_for_the_process(runs: Runs) -> None:
+    made = runs.get("classify", "lora", **LONG)
+
+    def pause() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prove_resuming(made.run, pause)
+    assert not list(made.run.folder.glob("*.tmp"))
