@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -126,7 +127,10 @@ def _host_name(host: str) -> str:
 
 def is_local(host: str) -> bool:
     """Whether an address to bind to can be reached from this machine only."""
-    return host.lower() in LOCAL_NAMES or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def names_of(host: str, keys: Keys | None, others: Sequence[str] = ()) -> frozenset[str] | None:
