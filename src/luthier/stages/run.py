@@ -24,11 +24,12 @@ from luthier.stages import prove as prove_stage
 from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
+from luthier.stages.report import write_page
 from luthier.stages.sources import source_hashes, verify
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 2, "prove": 1, "evaluate": 1, "bundle": 2}
+FORMATS: Mapping[str, int] = {"prepare": 1, "tune": 2, "prove": 1, "evaluate": 2, "page": 1, "bundle": 2}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]
@@ -175,6 +176,8 @@ def run_evaluate(job: Job) -> dict[str, Json]:
     told: Any = _stage(job, "evaluate", runs.fingerprint(inputs), work)
     for name, said in told["shortened"].items():
         job.say(f"! {name}: {said}")
+    report = _with_seconds(run)
+    _stage(job, "page", runs.fingerprint({"report": _timeless(report)}), lambda: {"page": write_page(run).name})
     return _with_seconds(run)
 
 
@@ -182,7 +185,7 @@ def run_all(job: Job) -> dict[str, Json]:
     """Every stage; gives the report."""
     report = run_evaluate(job)
     inputs: dict[str, Json] = {
-        "report": {name: value for name, value in report.items() if name != "seconds"},
+        "report": _timeless(report),
         "about": job.recipe.goal.about,
         "licence": job.recipe.data.licence,
     }
@@ -256,6 +259,11 @@ def _with_seconds(run: Run) -> dict[str, Json]:
         report = {**report, "seconds": seconds}
         write_json(run.report, report)
     return dict(report)
+
+
+def _timeless(report: Mapping[str, Json]) -> dict[str, Json]:
+    """The report without what may differ between two runs of the same."""
+    return {name: value for name, value in report.items() if name != "seconds"}
 
 
 def _plain(section: Any) -> dict[str, Json]:
