@@ -63,7 +63,7 @@ def classified(made: Made, test: Sequence[Labelled], goal: Goal) -> Evaluation:
         draw = random.Random(f"{made.seed} {name}")
         answers = []
         for row in gold:
-            said = row.text if draw.random() < share else draw.choice(made.labels)
+            said = row.text if draw.random() < share else draw.choice([label for label in made.labels if label != row.text])
             rest = (1 - made.sure) / max(1, len(made.labels) - 1)
             answers.append(labelled_answer(row.id, {label: made.sure if label == said else rest for label in made.labels}, row.text))
         systems.append(System(name, tuple(answers), f"made-up {name}"))
