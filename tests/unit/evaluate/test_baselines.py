@@ -6,11 +6,14 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from luthier.core.draws import permutation
 from luthier.core.errors import LuthierError
 from luthier.evaluate.baselines import AnyBaseline, Known, LogisticTfidf, Majority, NearestPrompt, Question, baselines_of
-from luthier.evaluate.baselines.prompted import LabelNats, Reading, read_labels
+from luthier.evaluate.baselines.baseline import WORD
+from luthier.evaluate.baselines.nearest import nearest
+from luthier.evaluate.baselines.prompted import LabelNats, Reading, best_reading, read_labels
 from luthier.evaluate.metrics import metric_named
 
 STRINGS = [Known(f"my {x} string snapped", "strings") for x in ("first", "thin", "gut", "second", "new", "old")]
@@ -131,3 +134,38 @@ def test_the_classical_baseline_is_no_straw_man_on_intents(shared: Path) -> None
     n = len(rows) // 5
     found = LogisticTfidf().answer(known[2 * n :], known[n : 2 * n], [Question(str(i), row.prompt) for i, row in enumerate(known[:n])])
     assert np.mean([answer.text == row.reply for answer, row in zip(found.answers, known[:n], strict=True)]) > 0.88
+
+
+def test_the_nearest_rows_come_nearest_first_and_equals_in_their_order() -> None:
+    texts = ["tune my cello", "clean the flute", "my cello is out of tune", "tune my cello", "nothing alike"]
+    assert nearest(texts, ["tune my cello"], 3) == [[0, 3, 2]]
+    assert nearest(texts, ["zebra", "flute"], 2) == [[0, 1], [1, 0]]
+    assert nearest(texts, ["flute"], 99) == [[1, 0, 2, 3, 4]]
+    assert nearest([], ["flute"], 4) == [[]]
+    assert nearest(["", " "], ["flute", "?"], 1) == [[0], [0]]
+
+
+def test_the_nearest_rows_are_those_of_a_whole_table_of_cosines() -> None:
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(list("abcdefgh"), size=5)) for _ in range(400)]
+    vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=WORD).fit(texts)
+    table = (vectors.transform(texts[:300]) @ vectors.transform(texts).T).todense().round(12)
+    wanted = [sorted(range(400), key=lambda i: (-row[i], i))[:7] for row in table.tolist()]
+    assert nearest(texts, texts[:300], 7) == wanted
+
+
+def test_a_reading_is_chosen_by_the_least_of_a_score_that_is_better_low() -> None:
+    """The plain reading is right and sure, and best by Brier's score; by its greatest value the worst would be taken."""
+    rows = np.array([[0.0, -20.0], [-20.0, 0.0], [0.0, -20.0], [0.0, -20.0]])
+    gold = ["yes", "no", "yes", "yes"]
+    nats = LabelNats(("yes", "no"), np.array([1, 1]), np.array([5.0, -30.0]))
+    for name in ("brier", "accuracy"):
+        reading, value = best_reading(nats, rows, gold, metric_named(name))
+        assert (reading, value) == (Reading(False, "none"), pytest.approx(0.0 if name == "brier" else 1.0, abs=1e-6))
+
+
+def test_c_is_chosen_by_the_least_of_a_score_that_is_better_low() -> None:
+    rows = [Known(f"please mend the {x} string", "strings") for x in ("old", "new", "red", "thin", "first", "last", "long", "fine")]
+    rows += [Known(f"please mend the {x} bow", "bows") for x in ("old", "new")]
+    found = LogisticTfidf("brier", grid=(1e-6, 10.0)).answer(rows, rows, [Question("q", "the bow")])
+    assert "C = 10 " in found.about
