@@ -120,6 +120,11 @@ def test_an_answer_that_is_none_of_the_probabilities_has_no_confidence() -> None
     assert value_of(metric, metric.statistics(golds("a"), [Answer("0000", "c", {"a": 0.5, "b": 0.5})])) is None
 
 
+def test_briers_score_is_not_taken_from_a_part_of_the_probabilities() -> None:
+    metric = metric_named("brier")
+    assert value_of(metric, metric.statistics(golds("a"), [Answer("0000", "a", {"a": 0.6})])) is None
+
+
 def test_briers_score_of_a_label_that_was_never_learnt_counts_it_as_nothing() -> None:
     metric = metric_named("brier")
     found = value_of(metric, metric.statistics(golds("c"), [Answer("0000", "a", {"a": 0.5, "b": 0.5})]))

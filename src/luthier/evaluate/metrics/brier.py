@@ -28,13 +28,12 @@ class Brier:
     is_proportion: ClassVar[bool] = False
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
-        """(distance, 1) per row; unjudged where there is no answer or it has no probabilities."""
-        pairs = zip(gold, answers, strict=True)
-        found = [
-            (math.nan, math.nan) if said.text is None or said.probabilities is None else (_distance(said.probabilities, row.text), 1.0)
-            for row, said in pairs
-        ]
-        return np.array(found, dtype=np.float64).reshape(len(gold), 2)
+        """(distance, 1) per row; unjudged where there is no answer, or not the probabilities of all labels, which sum to 1."""
+        found = np.full((len(gold), 2), np.nan)
+        for i, (row, said) in enumerate(zip(gold, answers, strict=True)):
+            if said.text is not None and said.probabilities is not None and _whole(said.probabilities):
+                found[i] = (_distance(said.probabilities, row.text), 1.0)
+        return found
 
     def failure(self, gold: Sequence[Gold]) -> Floats:
         """All probability on one wrong label, in each row."""
@@ -43,6 +42,10 @@ class Brier:
     def values(self, sums: Floats) -> Floats:
         """Distances divided by judged rows."""
         return ratio(sums[..., 0], sums[..., 1])
+
+
+def _whole(probabilities: Mapping[str, float]) -> bool:
+    return math.isclose(math.fsum(probabilities.values()), 1.0, abs_tol=1e-6)
 
 
 def _distance(probabilities: Mapping[str, float], true: str) -> float:
