@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.made_runs import Made, write_replies, write_run
-from tinyhtml5.parser import HTMLParser
+from tests.pages import addresses, numbers, parsed, words
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, write_json, write_text
@@ -42,25 +42,6 @@ def page_of(run: Run) -> str:
     return write_page(run).read_text(encoding="utf-8")
 
 
-def parsed(page: str) -> Any:
-    """The document, if the page is HTML without a single error."""
-    parser = HTMLParser(namespace_html_elements=False)
-    document = parser.parse(page)
-    assert parser.errors == []
-    return document
-
-
-def words(page: str) -> str:
-    """What a reader sees, without tags and with single spaces."""
-    body = re.sub(r"<(style|svg)\b.*?</\1>", " ", page, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
-
-
-def numbers(page: str) -> set[float]:
-    """The exact numbers that stand behind those that are shown."""
-    return {float(value) for value in re.findall(r'<data value="([^"]+)">', page)}
-
-
 def test_the_page_is_valid_html_with_every_section_and_one_main_heading(run: Run) -> None:
     document = parsed(page_of(run))
     assert [one.get("id") for one in document.iter("h2")] == list(SECTIONS)
@@ -84,12 +65,6 @@ def test_every_table_has_a_caption_and_every_figure_words_and_every_heading_cell
         assert svg.get("role") == "img"
         assert [child.text for child in svg if child.tag.endswith(("title", "desc")) and child.text]
         assert "".join(one.find("figcaption").itertext()).strip()
-
-
-def addresses(page: str) -> list[str]:
-    """Everything that a browser might fetch."""
-    found = re.findall(r'(?:src|href|srcset|action|data)\s*=\s*"([^"]*)"|url\(([^)]*)\)|(@import[^;]*)', page)
-    return [one for groups in found for one in groups if one]
 
 
 def test_nothing_is_loaded_from_anywhere(run: Run) -> None:

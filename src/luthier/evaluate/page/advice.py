@@ -65,7 +65,7 @@ def leak(found: Findings) -> Advice | None:
     shared = [counted(groups, "group") + " of rows"] * (groups > 0) + [counted(alike, "nearly equal row")] * (alike > 0)
     return Advice(
         "The test leaks: do not believe the scores",
-        f"{' and '.join(shared)} stand on two sides of the split, so the model was tested on what it had seen.",
+        f"Shared by two sides of the split: {' and '.join(shared)}. So the model was tested on what it had seen.",
         "Run the recipe again with a fresh folder of runs (--runs DIR), so that all rows are given sides anew: in this one they keep "
         "those that earlier runs recorded. If rows of one customer or document belong together, name that column as [data] group.",
     )
