@@ -74,18 +74,23 @@ def run(service: Service, address: Address, keys: Keys | None, say: Callable[[st
             app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=5, server_header=False, loop="asyncio"
         )
         shown = f"[{host}]" if ":" in host else host
-        say(f"serving {', '.join(service.models)} at http://{shown}:{port}/v1")
-        _Server(config, service).run(sockets=[listening])
+        greeting = f"serving {', '.join(service.models)} at http://{shown}:{port}/v1"
+        _Server(config, service, lambda: say(greeting)).run(sockets=[listening])
     say("stopped")
 
 
 class _Server(uvicorn.Server):
     """Keeps listening while replies under way end, so that probes and new requests are answered (503) and not cut off."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, is_up: Callable[[], None]) -> None:
         super().__init__(config)
-        self.service = service
+        self.service, self.is_up = service, is_up
         self._asked_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that it is up only when it is: signals are heard from here on."""
+        await super().startup(sockets)
+        self.is_up()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal: the first asks, the second insists."""
@@ -100,7 +105,7 @@ class _Server(uvicorn.Server):
         """Whether it is time to leave."""
         if self._asked_at is not None:
             is_late = time.monotonic() - self._asked_at > self.service.limits.grace_s
-            if is_late and self.service.worker.n_live:
-                LOG.warning("%d replies were cut off", self.service.worker.n_live)
+            if is_late and (n_lost := self.service.worker.abandon()):
+                LOG.warning("%d replies were cut off", n_lost)
             self.should_exit = self.should_exit or is_late or self.service.worker.n_live + self.service.state.n_requests == 0
         return await super().on_tick(counter)

@@ -35,7 +35,9 @@ class Scores:
 
 @dataclass(frozen=True)
 class Lost:
-    """A reply that will never come, because computing it failed."""
+    """A reply that will never come, and what to tell its caller."""
+
+    why: ApiError
 
 
 Told: TypeAlias = Piece | Scores | Lost
@@ -61,7 +63,7 @@ class Job:
         """
         found = await self.inbox.get()
         if isinstance(found, Lost):
-            raise ApiError(500, "Computing the reply failed; the server's log says why.", code="internal_error")
+            raise found.why
         return found
 
 
@@ -193,6 +195,15 @@ class Worker:
         with self._condition:
             self._live.discard(job)
 
+    def abandon(self) -> int:
+        """Tell everybody who still waits that nothing more will come; gives how many replies that were."""
+        with self._condition:
+            left = list(self._live)
+        for job in left:
+            self.cancel(job)
+        self._hand_out([(job, Lost(stopping())) for job in left])
+        return len(left)
+
     def _run(self) -> None:
         while True:
             with self._condition:
@@ -216,7 +227,8 @@ class Worker:
             # One request must not take the server down; what shared its batch is lost, and its callers are told.
             LOG.exception("a step failed")
             done = {job for job, _ in told if job in self._live and self._ends(job, told)}
-            told += [(job, Lost()) for job in host.clear() if job not in done]
+            why = ApiError(500, "Computing the reply failed; the server's log says why.", code="internal_error")
+            told += [(job, Lost(why)) for job in host.clear() if job not in done]
         return told
 
     def _ends(self, job: Job, told: list[tuple[Job, Told]]) -> bool:
