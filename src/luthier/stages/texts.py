@@ -16,7 +16,8 @@ from luthier.evaluate.table import report_table
 
 def report_text(report: Mapping[str, Any], folder: Path, next_lines: tuple[str, ...] = ()) -> str:
     """The report's table, where its files are, and what to type next."""
-    lines = [_rendered(report_table(report_from_dict(report))), f"Report: {folder / 'evaluation' / 'report.html'}  (the same numbers for programs: report.json)"]
+    page = folder / "evaluation" / "report.html"
+    lines = [_rendered(report_table(report_from_dict(report))), f"Report: {page}  (the same numbers for programs: report.json)"]
     if next_lines:
         lines += ["", "Next:", *(f"  {line}" for line in next_lines)]
     return "\n".join(lines)
