@@ -280,7 +280,8 @@ def serve(
 
     Example: `luthier serve tickets --port 8000`
     """
-    from luthier.stages.serve import Address, Wanted
+    from luthier.serve.server import Address
+    from luthier.stages.serve import Wanted
     from luthier.stages.serve import serve as serve_models
 
     serve_models(Wanted(names or (), base, Address(host, port), keys, without_report, log_tokens, set_ or (), runs), _say)
