@@ -69,7 +69,9 @@ class Gate:
             self.state.n_requests -= 1
             took_s = time.perf_counter() - began
             self.meters.request(getattr(scope.get("route"), "path", "none"), status, took_s)
-            LOG.info("%s %s %s %d %.0f ms", scope["state"]["request_id"], scope["method"], scope["path"], status, 1000 * took_s)
+            # The path as it came, still quoted: no caller writes lines of the log.
+            path = scope.get("raw_path", b"").decode("ascii", "replace")
+            LOG.info("%s %s %s %d %.0f ms", scope["state"]["request_id"], scope["method"], path, status, 1000 * took_s)
 
     def _refusal(self, path: str, headers: Mapping[str, str]) -> ApiError | None:
         if self.hosts is not None and _host_name(headers.get("host", "")) not in self.hosts:
