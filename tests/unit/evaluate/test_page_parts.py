@@ -23,7 +23,7 @@ from luthier.evaluate.page.confidence import Confidence, confidence_of
 from luthier.evaluate.page.label_f1 import LabelF1
 from luthier.evaluate.page.material import Material, asked, read_material, replied
 from luthier.evaluate.page.mistakes import mistakes_of
-from luthier.evaluate.page.nearest import nearest
+from luthier.evaluate.page.nearest import nearest, searched
 
 Rows = list[tuple[str, str | None, float | None]]
 REPORT: dict[str, Any] = {
@@ -153,6 +153,13 @@ def test_equally_near_rows_keep_their_order() -> None:
     training = [Labelled(f"t{i}", "one and the same", "a") for i in range(5)]
     (found,) = nearest(training, ["the same"])
     assert [one.id for one in found] == ["t0", "t1", "t2"]
+
+
+def test_of_a_great_many_rows_every_so_manyth_is_searched() -> None:
+    rows = [Labelled(str(i), "text", "a") for i in range(100_001)]
+    assert [one.id for one in searched(rows)][:3] == ["0", "3", "6"] and len(searched(rows)) == 33_334
+    assert searched(rows[:50_000]) == rows[:50_000]
+    assert len(searched(rows[:50_001])) == 25_001
 
 
 def test_what_is_asked_and_what_is_right_of_each_shape() -> None:

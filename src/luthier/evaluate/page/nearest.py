@@ -12,6 +12,9 @@ from luthier.core.examples import AnyExample
 from luthier.evaluate.baselines.baseline import WORD
 from luthier.evaluate.page.material import asked, replied
 
+MOST_SEARCHED = 50_000
+"""Training rows that are searched: enough to find likeness, few enough for some seconds."""
+
 
 @dataclass(frozen=True)
 class Neighbour:
@@ -24,11 +27,17 @@ class Neighbour:
     likeness: float
 
 
+def searched(training: Sequence[AnyExample]) -> Sequence[AnyExample]:
+    """The rows that are searched: all of them, or every second, third, … one of a great many."""
+    return training[:: max(1, -(-len(training) // MOST_SEARCHED))]
+
+
 def nearest(training: Sequence[AnyExample], texts: Sequence[str], k: int = 3) -> tuple[tuple[Neighbour, ...], ...]:
     """For each text, the `k` training rows with the greatest cosine of TF-IDF over words (1–2), the likest first.
 
     Rows that share no word with a text are left out, so there may be fewer.
     """
+    training = searched(training)
     known = [asked(row) for row in training]
     if not texts or not any(text.strip() for text in known):
         return tuple(() for _ in texts)

@@ -12,6 +12,7 @@ from luthier.evaluate.page.curves import RULE, Curves, curves_of, in_words
 from luthier.evaluate.page.html import rendered
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes, mistakes_of
+from luthier.evaluate.page.nearest import searched
 from luthier.evaluate.page.svg import Figure
 from luthier.evaluate.page.words import Number, counted, difference_of, digits_for, direction, number_of
 from luthier.evaluate.verdict import ALPHA
@@ -48,7 +49,7 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
         "curves": curves,
         "mistakes": mistakes,
         "wrong_words": _wrong(material, mistakes),
-        "worst_words": "Those that it was surest of come first." if material.task == "classify" else "The worst scores come first.",
+        "worst_words": _worst(material),
         "confidence": confidence,
         "no_confidence": _no_confidence(material),
         "cleaning": material.cleaning,
@@ -145,6 +146,14 @@ def _wrong(material: Material, mistakes: Mistakes) -> str:
         kinds = counted(mistakes.n_confusions, "kind")
         return f"{mistakes.n_wrong:,} of {mistakes.n:,} test rows got a wrong label, in {kinds} of confusion."
     return f"There are no labels to confuse. Each of {mistakes.n:,} test rows has a {material.metric} of its own, shown below."
+
+
+def _worst(material: Material) -> str:
+    first = "Those that it was surest of come first." if material.task == "classify" else "The worst scores come first."
+    training = material.rows.get("train", ())
+    n = len(searched(training))
+    some = f" ({n:,} of {len(training):,} were searched)" if n < len(training) else ""
+    return f"{first} Below each: the training rows that are most like it (cosine of TF-IDF), from which it may have learnt the error{some}."
 
 
 def _no_confidence(material: Material) -> str:
