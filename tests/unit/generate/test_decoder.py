@@ -136,6 +136,21 @@ def test_what_has_ended_is_remembered_and_what_is_too_much_forgotten() -> None:
     assert late.n_cached == 0
 
 
+def test_a_prompt_that_ends_within_what_another_knows_is_still_answered() -> None:
+    """Both join at once: what the longer one knows covers the shorter one whole, whose last state is wanted all the same."""
+    network = network_of("llama")
+    decoder = Decoder(Adapters(network))
+    decoder.add(growing([*SYSTEM, 5, 6], Sampling(1)))
+    decoder.step()
+    both = [growing(prompt, Sampling(4)) for prompt in (SYSTEM, [*SYSTEM, 5, 7])]
+    for one in both:
+        decoder.add(one)
+    while not decoder.is_idle:
+        decoder.step()
+    assert [tuple(one.tokens) for one in both] == [alone(network, one.prompt, Sampling(4)) for one in both]
+    assert decoder.counted["prompt"] == len(SYSTEM) + 2 + 2
+
+
 def test_no_more_places_are_taken_than_are_allowed() -> None:
     network = network_of("llama")
     decoder = Decoder(Adapters(network), max_sequences=9, max_places=100)
