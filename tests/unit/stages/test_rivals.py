@@ -208,3 +208,13 @@ def test_prompts_with_examples_fill_the_context_up_to_what_anybody_would_wait_fo
     assert room_for_shots(2048, 128) == 2048
     assert room_for_shots(40_960, 512) == 4096
     assert room_for_shots(40_960, 8192) == 8192
+
+
+def test_the_rows_to_choose_by_are_drawn_from_the_whole_file_and_always_the_same() -> None:
+    """A file may be sorted by label, and its first rows all alike."""
+    rows = list(range(200))
+    found = rivals._some(rows, 32, 0)
+    assert found == sorted(set(found)) == rivals._some(rows, 32, 0) != rivals._some(rows, 32, 1)
+    assert len(found) == 32
+    assert min(found) < 50 and max(found) > 150
+    assert rivals._some(rows[:5], 32, 0) == rows[:5]
