@@ -151,6 +151,22 @@ def test_a_prompt_that_ends_within_what_another_knows_is_still_answered() -> Non
     assert decoder.counted["prompt"] == len(SYSTEM) + 2 + 2
 
 
+def test_what_stood_in_a_place_before_is_never_taken_for_known() -> None:
+    """The shorter sequence moves to the place of the longer one, whose tail stays behind it; a prompt then spells both."""
+    network = network_of("llama")
+    decoder = Decoder(Adapters(network), shelf_tokens=0)
+    gone, stays = growing([50, 51, 52, 53, 54, 55, 56, 57], Sampling(1)), growing([40, 41, 42, 43], Sampling(9))
+    decoder.add(gone)
+    decoder.add(stays)
+    decoder.step()
+    spelled = growing([*stays.prompt, stays.tokens[0], *gone.prompt[5:], 58], Sampling(5))
+    decoder.add(spelled)
+    while not decoder.is_idle:
+        decoder.step()
+    assert spelled.n_cached == 5
+    assert tuple(spelled.tokens) == alone(network, spelled.prompt, Sampling(5))
+
+
 def test_no_more_places_are_taken_than_are_allowed() -> None:
     network = network_of("llama")
     decoder = Decoder(Adapters(network), max_sequences=9, max_places=100)
