@@ -218,3 +218,15 @@ def test_the_rows_to_choose_by_are_drawn_from_the_whole_file_and_always_the_same
     assert len(found) == 32
     assert min(found) < 50 and max(found) > 150
     assert rivals._some(rows[:5], 32, 0) == rows[:5]
+
+
+def test_replies_to_many_questions_are_those_to_each_by_itself_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long and short questions go to the engine in parts; float64 leaves greedy decoding no room for another choice."""
+    speaker = speaker_of()
+    asked = [Pair(str(i), f"{'the cat ' * (7 * i % 11)}{i}", "so") for i in range(12)]
+    alone = [answering.reply(speaker, [one], 8)[0] for one in asked]
+    assert len(set(alone)) > 3
+    assert answering.reply(speaker, asked, 8) == alone
+    monkeypatch.setattr(answering, "REPLY_NODES", 1)
+    crowded = replace(speaker, max_tokens=60)
+    assert answering.reply(crowded, asked, 8) == [answering.reply(crowded, [one], 8)[0] for one in asked]
