@@ -100,6 +100,24 @@ def test_another_training_in_the_same_folder_leaves_no_older_anchor(tmp_path: Pa
     assert list(folder_of(Run(tmp_path)).iterdir()) == []
 
 
+def test_an_anchor_stays_until_the_next_has_its_digest_and_is_that_of_the_last_passing(tmp_path: Path) -> None:
+    place, journal = folder_of(Run(tmp_path)), Journal(tmp_path / "metrics.jsonl", 0)
+    state, listener = state_of(), Anchors(folder_of(Run(tmp_path)), 400)
+    seen = {}
+    for step in range(12):
+        state.step = step
+        listener(state, journal, False)
+        seen[step] = steps_saved(place)
+    assert (seen[4], seen[8], seen[10], seen[11]) == ([1], [1, 8], [1, 8], [8])
+    before = (place / "step-000008" / "tensors.safetensors").read_bytes()
+    with torch.no_grad():
+        next(one for one in state.network.parameters() if one.requires_grad).add_(1)
+    state.step = 8
+    Anchors(place, 400)(state, journal, False)
+    assert (place / "step-000008" / "tensors.safetensors").read_bytes() != before
+    journal.close()
+
+
 def test_a_digest_knows_each_bit_of_the_parameters_and_of_the_moments() -> None:
     state = state_of()
     first = digest(state)

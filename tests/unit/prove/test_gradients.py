@@ -77,6 +77,8 @@ def test_a_gap_is_relative_to_the_second_over_all_tensors_as_one_vector() -> Non
     assert relative_gap(one, other) == Gap(0.25, 0.75)
     assert relative_gap(other, one) == Gap(0.2, 0.6)
     assert relative_gap(one, one).holds
+    far = Step(2.0, {"a": torch.tensor([0.0, 0.0]).double(), "b": torch.tensor([8.0]).double()}, 1, 1)
+    assert relative_gap(far, one) == Gap(0.2, 1.0), "√(3² + 4²) of √(3² + 4²)"
     spoilt = Step(math.nan, {"a": torch.tensor([math.nan, 0.0]).double(), "b": torch.tensor([4.0]).double()}, 1, 1)
     assert relative_gap(spoilt, one) == Gap(math.inf, math.inf)
     assert not Gap(1.1e-5, 0.0).holds and not Gap(0.0, 1.1e-5).holds and Gap(1e-5, 1e-5).holds
