@@ -14,7 +14,7 @@ from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes, mistakes_of
 from luthier.evaluate.page.nearest import searched
 from luthier.evaluate.page.svg import Figure
-from luthier.evaluate.page.words import Number, counted, difference_of, digits_for, direction, number_of
+from luthier.evaluate.page.words import Number, counted, difference_of, digits_for, direction, metric_about, number_of
 from luthier.evaluate.verdict import ALPHA
 
 QUESTIONS = (
@@ -105,7 +105,8 @@ def _is_about_classical(reason: Mapping[str, Any]) -> bool:
 def _summary(material: Material) -> str:
     """The number that decides, in a sentence; and the classical baseline where it is ahead, which comes first."""
     number = number_of(material.estimate(TUNED, material.metric), material.is_few(TUNED, material.metric))
-    words = f"On the test rows tuned reaches {material.metric} {number.whole}."
+    about = metric_about(material.metric)
+    words = f"On the test rows tuned reaches {material.metric}{f' ({about})' if about else ''} {number.whole}."
     if any(_is_about_classical(reason) for reason in material.report["reasons"]):
         other = number_of(material.estimate("classical", material.metric), material.is_few("classical", material.metric))
         return f"{words} The classical baseline reaches {other.whole}, and costs next to nothing to run."
