@@ -50,6 +50,9 @@ class Adapters:
     _chosen: dict[str, _Stack] = field(default_factory=dict)
     _adapter: Tensor | None = None
 
+    def __post_init__(self) -> None:
+        self._n_vocabulary = self.network.n_vocabulary
+
     def add(self, folder: Path) -> int:
         """Read an adapter in PEFT's format; gives its number.
 
@@ -107,11 +110,11 @@ class Adapters:
 
     def coded(self, tokens: Sequence[int], adapter: int) -> list[int]:
         """Tokens that say which adapter reads them: token + adapter · vocabulary."""
-        return [token + adapter * self.network.n_vocabulary for token in tokens]
+        return [token + adapter * self._n_vocabulary for token in tokens]
 
     def decoded(self, coded: Tensor) -> tuple[Tensor, Tensor]:
         """Coded tokens as tokens and adapters."""
-        return coded % self.network.n_vocabulary, coded // self.network.n_vocabulary
+        return coded % self._n_vocabulary, coded // self._n_vocabulary
 
 
 def _shape(layer: Any) -> tuple[int, int]:

@@ -18,6 +18,8 @@ from luthier.text.rows import Tokens, make_row, n_shared
 
 GROWTH = 64
 """Places that a cache grows by at least, so that it is not copied for each token."""
+SHELF = 64
+"""Sequences that are remembered at most, so that looking through them stays quick."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Cache:
     """Keys and values (S, G, T, D) of each layer; the first B of the S sequences are under way.
 
     Tokens are coded with their adapter (`Adapters.decoded`), so that what two adapters read never seems to begin alike. What
-    has ended is shelved, the latest first, up to `shelf_tokens` tokens.
+    has ended is shelved, the latest first, up to `SHELF` sequences and `shelf_tokens` tokens.
     """
 
     adapters: Adapters
@@ -185,7 +187,7 @@ class Cache:
         total = 0
         for i, one in enumerate(self.shelf):
             total += len(one.tokens)
-            if total > self.shelf_tokens:
+            if total > self.shelf_tokens or i == SHELF:
                 del self.shelf[i:]
                 break
 

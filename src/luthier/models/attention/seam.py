@@ -216,5 +216,7 @@ def _grown(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout:
         if window is not None:
             mask = mask & (layout.length_B[:, None] - place < window)
         layout.masks[window] = mask = mask[:, None, None]
-    out = attend(query[0].transpose(0, 1)[:, :, None], keys[:, :, :n], values[:, :, :n], mask, False, scoring)
-    return out[:, :, 0].transpose(0, 1)[None]
+    # The heads that share a key stand side by side as queries of it, so that no key is repeated: (B, G, H / G, D).
+    asked = query[0].transpose(0, 1).reshape(n_sequences, keys.shape[1], -1, query.shape[3])
+    out = attend(asked, keys[:, :, :n], values[:, :, :n], mask, False, scoring)
+    return out.reshape(n_sequences, query.shape[1], -1).transpose(0, 1)[None]
