@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -230,3 +231,18 @@ def test_replies_to_many_questions_are_those_to_each_by_itself_in_their_order(mo
     monkeypatch.setattr(answering, "REPLY_NODES", 1)
     crowded = replace(speaker, max_tokens=60)
     assert answering.reply(crowded, asked, 8) == [answering.reply(crowded, [one], 8)[0] for one in asked]
+
+
+def test_labels_are_read_by_what_the_validation_rows_said_to_the_chosen_number_of_examples(tmp_path: Path) -> None:
+    """The value that the reading was chosen by is the very value that the number of examples was chosen by."""
+    numbers = set()
+    for seed in range(6):
+        sides = sides_of([labelled(9, 10 + seed, 4), labelled(7, 30 + seed, 3), labelled(2, 2)])
+        about = few_shot(recipe_of(tmp_path, "classify", "brier"), card_of("classify"), speaker_of(), sides).about
+        number = re.search(r"at most (\d+) of them", about)
+        assert number
+        numbers.add(number[1])
+        tried = dict(re.findall(r"(\d+): ([\d.]+)", about))
+        assert re.findall(r"\(validation brier ([\d.]+)\)", about) == [tried[number[1]]]
+        assert float(tried[number[1]]) == min(map(float, tried.values()))
+    assert numbers - {"1"}, "else the first number would do"
