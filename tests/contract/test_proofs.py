@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tests.e2e.conftest import write_recipe
 from tests.made_models import made_words, make_model, write_rows
+from tests.small import tokenizer_of
 
 from luthier.core.proofs import NAMES, WHAT_TO_DO
 from luthier.core.runs import Run
@@ -142,6 +144,23 @@ def test_a_method_that_draws_is_proven_without_its_draws(runs: Runs) -> None:
     found = made.proofs()
     assert failing(found) == []
     assert "forest and packed and padded rows" in found["proofs"]["forest_equals_padded"]["detail"]
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_family_that_keeps_its_own_attention_is_proven_with_it(method: str, tmp_path: Path, runs: Runs) -> None:
+    config = transformers.GptOssConfig(
+        vocab_size=len(tokenizer_of("chatml").inner), hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=4, num_local_experts=2, num_experts_per_tok=1, max_position_embeddings=256, sliding_window=8,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.GptOssForCausalLM(config).save_pretrained(tmp_path / "sinks")
+    tokenizer_of("chatml").inner.save_pretrained(tmp_path / "sinks")
+    made = tuned(tmp_path, tmp_path / "sinks", "classify", method__kind=method)
+    assert made.tuned["layout"]["layout"] == "padded"
+    found = made.proofs()
+    assert failing(found) == []
+    assert found["not_applicable"]["forest_equals_padded"].startswith("rows were padded: GptOssAttention passes")
 
 
 # --- faults in what computes -----------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from luthier.methods import AnyMethod, Full, LoRA
 from luthier.models.heads import RowHead, load_head, save_head
 from luthier.models.load import Base, base_hash, load, load_tokenizer
 from luthier.models.network import Network
+from luthier.models.probe import probe
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer
@@ -164,6 +165,8 @@ def open_bundle(folder: Path, dtype: torch.dtype | None = None, device: str = "c
         method.load(base.network, folder)
     if card.labels:
         base.network.head = load_head(folder / "head.safetensors", "last" if card.pooling == "last" else "mean").to(device)
+    if card.layout == "padded":
+        probe(base.network)  # gives a family that our attention does not fit its own again, as it had it in training
     base.network.eval().requires_grad_(False)
     return Tuned(card, base.network, load_tokenizer(str(folder)))
 
