@@ -246,3 +246,20 @@ def test_labels_are_read_by_what_the_validation_rows_said_to_the_chosen_number_o
         assert re.findall(r"\(validation brier ([\d.]+)\)", about) == [tried[number[1]]]
         assert float(tried[number[1]]) == min(map(float, tried.values()))
     assert numbers - {"1"}, "else the first number would do"
+
+
+def test_questions_are_shown_behind_the_nearest_conversations_that_leave_them_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = [Pair("0", "a cat", "one"), Pair("1", "a dog and a cat", "two"), Pair("2", "a dog", "three"), Pair("3", "mat", "four")]
+    seen: list[list[str]] = []
+    reply = answering.reply
+
+    def watched(speaker: Speaker, rows: Sequence[AnyExample], *other: object) -> list[str]:
+        seen.extend([message.text for message in question_of(row).messages if message.role == "user"] for row in rows)
+        return reply(speaker, rows, *other)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(answering, "reply", watched)
+    sides = sides_of([train, [], [Pair("t", "a dog", "x")]])
+    for context in (CONTEXT, 60):
+        few_shot(recipe_of(tmp_path, "answer", "chrf"), card_of("answer"), speaker_of(context=context), sides)
+    assert seen[0] == ["mat", "a cat", "a dog and a cat", "a dog", "a dog"]
+    assert seen[1] == seen[0][-len(seen[1]) :] and 1 < len(seen[1]) < 5
