@@ -1,1 +1,1 @@
-"""What is shipped and what answers: bundles today, the service next."""
+"""What is shipped and what answers: bundles, and the endpoint over them."""

@@ -137,6 +137,8 @@ class Opening:
 
     def _decoder(self, key: Key, base: Base, layout: Literal["forest", "padded"]) -> Decoder:
         network = base.network
+        if layout == "padded":
+            probe(network)  # a family that our attention does not fit is given its own again, as it had it in training
         network.eval().requires_grad_(False)
         n_places = self.limits.cache_mib * 2**20 // _bytes_of_a_place(network)
         decoder = Decoder(Adapters(network), layout, self.limits.concurrent, n_places, shelf_tokens=n_places // 8)
