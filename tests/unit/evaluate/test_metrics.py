@@ -154,7 +154,7 @@ def test_what_a_reply_says_again_is_counted_in_four_words(text: str, share: floa
 
 
 def test_rouge_l_is_twice_the_words_in_common_order_by_the_words_of_both() -> None:
-    found = metric_named("rouge_l").statistics(golds(["The cat on the mat", "x"]), answers(["the cat sat on", None]))
+    found = metric_named("rouge_l").statistics(golds(["The cat on the mat", "x"]), system("x", ["the cat sat on", None]).answers)
     assert found[0].tolist() == pytest.approx([2 * 3 / (4 + 5), 1])
     assert np.isnan(found[1]).all()
 
