@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from luthier.core.draws import seed_of
+from luthier.core.errors import LuthierError
 from luthier.core.examples import Labelled
 from luthier.core.generator import Sampling
 from luthier.core.jsonvalue import dump
@@ -22,6 +24,8 @@ from luthier.serve.requests import chat_of, prompt_tokens
 from luthier.serve.worker import Job
 from luthier.text.rows import make_row
 from luthier.text.truncation import Cut, Unfit, cut_to
+
+LOG = logging.getLogger("luthier.serve")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +61,7 @@ def ask_chat(served: Served, body: ChatBody, limits: Limits) -> Asked:
         return _asked(served, body, [_text_tokens(served, _one_text(body))], limits, n_top)
     if served.task == "pretrain":
         raise ApiError(400, f"{served.id} continues plain text; use /v1/completions.", "model", "unsupported_endpoint")
-    return _asked(served, body, [prompt_tokens(served.tokenizer, conversation, served.steps)], limits, n_top)
+    return _asked(served, body, [_chat_tokens(served, conversation)], limits, n_top)
 
 
 def ask_completion(served: Served, body: CompletionBody, limits: Limits) -> Asked:
@@ -99,6 +103,17 @@ def _asked(served: Served, body: ChatBody | CompletionBody, prompts: list[list[i
         jobs = [_job(served, prompt, sampling, i, n_top, bool(body.stream)) for prompt in prompts for i in range(n)]
     usage = bool(body.stream_options and body.stream_options.include_usage)
     return Asked(served, tuple(jobs), sum(map(len, prompts)), bool(body.stream), usage, n_top)
+
+
+def _chat_tokens(served: Served, conversation: Mapping[str, Any]) -> list[int]:
+    """The conversation's prompt. A template is a program of the model's maker: what it stumbles over is not the server's failure."""
+    try:
+        return prompt_tokens(served.tokenizer, conversation, served.steps)
+    except LuthierError:
+        raise
+    except Exception as error:
+        LOG.warning("%s: the chat template failed", served.id, exc_info=error)
+        raise ApiError(400, f"The model's chat template cannot write it: {type(error).__name__}.", "messages", "invalid_value") from error
 
 
 def _job(served: Served, prompt: list[int], sampling: Sampling, i: int, n_top: int | None, is_watched: bool) -> Job:

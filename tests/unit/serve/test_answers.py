@@ -241,6 +241,12 @@ def test_unknown_models_and_paths_and_methods_and_bodies_get_the_interfaces_erro
     long = [{"role": "user", "content": "word " * 500}]
     status, error = status_of(lambda: client.chat.completions.create(model="first", messages=long))
     assert (status, error["code"]) == (400, "context_length_exceeded")
+    deep = '{"model": "first", "messages": [{"role": "user", "content": ' + "[" * 50_000 + "]" * 50_000 + "}]}"
+    own = {"model": "first", "messages": QUESTION, "chat_template_kwargs": {"tokenize": True, "return_dict": True, "documents": 5}}
+    odd_template = {**own, "chat_template_kwargs": {"continue_final_message": True}}
+    for content in (deep, json.dumps(own), json.dumps(odd_template)):
+        post = client._client.post(f"{server.url}/v1/chat/completions", content=content, headers={"content-type": json_type})
+        assert post.status_code == 400 and set(post.json()["error"]) == {"message", "type", "param", "code"}, post.text
     for odd in ("\\ud800", '", "x": 1e999, "y": "'):
         content = '{"model": "first", "messages": [{"role": "user", "content": "' + odd + '"}]}'
         post = client._client.post(f"{server.url}/v1/chat/completions", content=content, headers={"content-type": "application/json"})
