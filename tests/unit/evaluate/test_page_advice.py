@@ -163,8 +163,9 @@ def test_advice_on_rows_that_show_it_is_the_verdicts_own(tmp_path: Path) -> None
 
 
 def test_training_rows_are_counted_from_the_rows_where_the_record_is_lost(good: Findings) -> None:
-    rows = {"train": [Labelled(str(i), "text", "a") for i in range(5)]}
-    assert advice.few_training_rows(of(Material(good.material.report, rows=rows))) is not None
+    for n, speaks in ((5, True), (199, True), (200, False)):
+        rows = {"train": [Labelled(str(i), "text", "a") for i in range(n)]}
+        assert (advice.few_training_rows(of(Material(good.material.report, rows=rows))) is not None) is speaks
     assert advice.few_training_rows(of(Material(good.material.report))) is None
 
 

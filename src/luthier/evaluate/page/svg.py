@@ -87,13 +87,16 @@ def draw(name: str, title: str, text: str, height_inches: float, plot: Callable[
         warnings.filterwarnings("ignore", message="Glyph")
         canvas = Canvas(figsize=(WIDTH_INCHES, height_inches))
         plot(canvas.subplots())
-        canvas.savefig(out, format="svg", metadata={"Date": None})
+        canvas.savefig(out, format="svg")
     width, height = WIDTH_INCHES * 72, height_inches * 72
     return Figure(name, title, text, width, height, _inner(out.getvalue(), name))
 
 
 def _inner(svg: str, name: str) -> str:
-    """What stands inside matplotlib's root element, with ids of our own, variables for colours and the page's font."""
+    """What stands inside matplotlib's root element, with ids of our own, variables for colours and the page's font.
+
+    The metadata goes, and with it the time of drawing.
+    """
     inner = svg[svg.index(">", svg.index("<svg")) + 1 : svg.rindex("</svg>")]
     inner = re.sub(r"\s*<metadata>.*?</metadata>", "", inner, flags=re.DOTALL)
     inner = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", inner, flags=re.DOTALL)
