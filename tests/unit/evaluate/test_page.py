@@ -224,7 +224,29 @@ def test_the_first_screen_says_that_the_classical_baseline_is_ahead(tmp_path: Pa
     made = Made(right={"tuned": 0.7, "base": 0.3, "majority": 0.34, "classical": 0.97})
     page = page_of(write_run(tmp_path / "made", made, Goal(task="classify", metric="accuracy", beat=("base",))))
     assert "Ship: every claim holds, but the classical baseline beats tuned" in first_screen(page)
+    assert "! Note: the classical baseline beats tuned : tuned − classical = -0." in first_screen(page)
     assert "Consider the classical model instead" in words(page)
+
+
+def test_words_on_differences_know_which_way_is_better(tmp_path: Path) -> None:
+    made = Made(right={"tuned": 0.7, "base": 0.3, "majority": 0.68, "classical": 0.97})
+    text = words(page_of(write_run(tmp_path / "made", made, Goal(task="classify", metric="brier", beat=("base",)))))
+    assert "By brier: tuned is better than base by −" in text
+    assert "no difference from majority is shown (" in text and "tuned is worse than classical by +" in text
+
+
+@pytest.mark.parametrize(("shared", "said"), [((0, 0), "It holds."), ((0, 1), "Violated."), ((2, 0), "Violated.")])
+def test_the_certificate_is_said_in_words(shared: tuple[int, int], said: str, tmp_path: Path) -> None:
+    text = words(page_of(write_run(tmp_path / "made", Made(certificate=shared))))
+    assert f"The split’s certificate {said} " in text
+
+
+def test_proofs_that_hold_are_counted_and_those_that_fail_are_marked(tmp_path: Path) -> None:
+    proofs = {"one": Proof(True, "first"), "two": Proof(False, "second"), "three": Proof(True, "third")}
+    text = words(page_of(write_run(tmp_path / "made", Made(proofs=proofs))))
+    assert "2 of 3 proofs hold; 1 does not apply, with reasons." in text
+    assert "one ✓ holds first" in text and "two ✗ fails second" in text
+    assert "stop token trained not applicable a classifier writes no reply" in text
 
 
 def test_looks_are_said(tmp_path: Path) -> None:

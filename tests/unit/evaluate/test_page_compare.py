@@ -14,6 +14,7 @@ from tests.pages import addresses, parsed, words
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, write_json, write_text
 from luthier.core.runs import Run
+from luthier.evaluate.compare import holm
 from luthier.evaluate.page.compare_page import compare_page
 from luthier.evaluate.page.material import Material, read_material
 from luthier.evaluate.page.runs_compared import RunsCompared, compared
@@ -47,7 +48,8 @@ def test_values_are_the_reports_and_differences_are_theirs(pair: tuple[dict[str,
     for one in (*found.comparisons, *found.others):
         values = [found.estimates[name][one.metric].value or 0.0 for name in (one.a, one.b)]
         assert one.difference == pytest.approx(values[0] - values[1])
-        assert one.p is not None and one.p_holm is not None and one.p_holm >= one.p
+    for family in (found.comparisons, found.others, [one for _, one in found.labels]):
+        assert [one.p_holm for one in family] == list(holm([one.p for one in family]))
 
 
 def test_a_metric_that_the_scores_do_not_hold_is_left_out_with_the_reason(pair: tuple[dict[str, Material], RunsCompared]) -> None:
@@ -61,6 +63,12 @@ def test_a_metric_that_decides_is_there_because_its_probabilities_are_recorded(t
     for name, material in runs.items():
         assert found.estimates[f"run:{name}"]["brier"].value == pytest.approx(material.report["systems"]["tuned"]["brier"]["value"])
     assert "run:good is better than run:worse by brier" in words(compare_page(found, runs))
+
+
+def test_a_metric_that_only_one_run_has_recorded_is_left_out(tmp_path: Path) -> None:
+    runs = {"one": write_run(tmp_path / "one"), "two": write_run(tmp_path / "two", None, BRIER)}
+    found = compared({name: read_material(run) for name, run in runs.items()})
+    assert found.metric == "accuracy" and list(found.left_out) == ["brier"]
 
 
 def test_rows_on_which_runs_part_are_all_of_them_and_no_others(pair: tuple[dict[str, Material], RunsCompared]) -> None:

@@ -197,10 +197,11 @@ def _dropped(material: Material) -> Iterator[tuple[str, str, str, str]]:
 
 def _proven(report: Mapping[str, Any]) -> str:
     n, n_held = len(report["proofs"]), sum(proof["holds"] for proof in report["proofs"].values())
-    rest = f"; {len(report['not_applicable']):,} do not apply, with reasons" if report["not_applicable"] else ""
+    n_beside = len(report["not_applicable"])
+    rest = f"; {counted(n_beside, 'does', 'do')} not apply, with reasons" if n_beside else ""
     if not n:
         return f"Nothing was proven{rest}."
-    return f"{'All' if n == n_held else n_held} {n if n == n_held else f'of {n}'} proofs hold{rest}."
+    return f"{n_held} of {counted(n, 'proof')} {'holds' if n == 1 else 'hold'}{rest}."
 
 
 def _arithmetic(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
