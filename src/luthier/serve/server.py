@@ -75,7 +75,11 @@ def run(service: Service, address: Address, keys: Keys | None, say: Callable[[st
         )
         shown = f"[{host}]" if ":" in host else host
         greeting = f"serving {', '.join(service.models)} at http://{shown}:{port}/v1"
-        _Server(config, service, lambda: say(greeting)).run(sockets=[listening])
+        try:
+            _Server(config, service, lambda: say(greeting)).run(sockets=[listening])
+        finally:
+            # A server that was forced to leave did not stop it, and no thread may compute while the process ends.
+            service.worker.stop()
     say("stopped")
 
 

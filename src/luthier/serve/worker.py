@@ -154,7 +154,8 @@ class Worker:
         with self._condition:
             self._is_stopping = True
             self._condition.notify()
-        self._thread.join()
+        if self.is_alive:
+            self._thread.join()
 
     @property
     def is_alive(self) -> bool:

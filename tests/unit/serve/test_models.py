@@ -49,6 +49,13 @@ def test_a_family_with_its_own_attention_is_served_with_it(tmp_path: Path) -> No
     assert served.decoder.layout == "padded" and models["base"].decoder is served.decoder
 
 
+def test_a_reply_ends_with_the_tokens_that_end_it_in_the_librarys_own_engine(bundles: dict[str, Path], model: Path) -> None:
+    models = open_models(list(bundles.values()), [], Limits())
+    for name, folder in bundles.items():
+        wanted = open_bundle(folder).engine.stop_ids
+        assert models[name].stop_ids == wanted and len(wanted) == 2
+
+
 def test_replies_that_would_not_fit_the_memory_wait(bundles: dict[str, Path], model: Path) -> None:
     few, many = (open_models([], [str(model)], Limits(cache_mib=size))["tiny"].decoder.max_places for size in (1, 10))
     # Two layers, keys and values, two groups of four numbers, four bytes each.
