@@ -62,7 +62,11 @@ def test_a_metric_that_decides_is_there_because_its_probabilities_are_recorded(t
     assert found.metric == "brier" and found.left_out == {}
     for name, material in runs.items():
         assert found.estimates[f"run:{name}"]["brier"].value == pytest.approx(material.report["systems"]["tuned"]["brier"]["value"])
-    assert "run:good is better than run:worse by brier" in words(compare_page(found, runs))
+    text = words(compare_page(found, runs))
+    assert "run:good is better than run:worse by brier" in text
+    for row in found.parted:
+        for run, said, _ in row.said:
+            assert f"{run} said {said} ({'right' if said == row.gold else 'wrong'})" in text[text.index(row.source) :]
 
 
 def test_a_metric_that_only_one_run_has_recorded_is_left_out(tmp_path: Path) -> None:
