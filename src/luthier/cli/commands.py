@@ -178,7 +178,7 @@ def compare(
     ],
     page: Annotated[
         Path | None,
-        typer.Option("--page", metavar="FILE", help="Where the page goes; compare-RUN-RUN.html beside the runs by default.", show_default=False),
+        typer.Option("--page", metavar="FILE", help="Where the page goes; beside the runs by default.", show_default=False),
     ] = None,
     runs: Runs = RUNS,
     as_json: AsJson = False,
