@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cache
+from typing import Any, ClassVar
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
 
 from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.metrics.metric import Floats, ratio
 
-_SCORER = RougeScorer(["rougeL"], use_stemmer=False)
+
+@cache
+def _scorer() -> Any:
+    # Imported when it is asked for: it brings all of nltk, which would make every command most of a second slower.
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rougeL"], use_stemmer=False)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class RougeL:
         found = np.full((len(gold), 2), np.nan)
         for i, (row, said) in enumerate(zip(gold, answers, strict=True)):
             if said.text is not None:
-                found[i] = (_SCORER.score(row.text, said.text)["rougeL"].fmeasure, 1.0)
+                found[i] = (_scorer().score(row.text, said.text)["rougeL"].fmeasure, 1.0)
         return found
 
     def failure(self, gold: Sequence[Gold]) -> Floats:
