@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,14 @@ _MAGIC = ((b"PK\x03\x04", "a ZIP archive or an office document", "unpack it, or 
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08\x1a")) + b"\x7f"
 _SHARE_BINARY = 0.05
 _EVIDENCE_BYTES = 1 << 16
+_CHAOS = 0.07  # how much messier the text may look as Western and still be taken for it: accents in every word cost it 0.06
+_OLD = [
+    "cp437", "cp720", "cp737", "cp775", "cp850", "cp852", "cp855", "cp857", "cp858", "cp860", "cp861", "cp862", "cp863", "cp864", "cp865",
+    "cp866", "cp869", "cp1125", "cp1006", "cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140", "hp_roman8", "mac_roman",
+    "mac_latin2", "mac_greek", "mac_cyrillic", "mac_iceland", "mac_turkish",
+]  # fmt: skip
+# A letter, then what is neither a letter nor an apostrophe, hyphen or middle dot, then a letter again: no language writes so.
+_SIGN_IN_WORD = re.compile(r"[^\W\d_](?![’'\u00ad·-])[^\w\s\x00-\x7f][^\W\d_]")
 
 
 @contextlib.contextmanager
@@ -151,15 +160,21 @@ def _legacy(path: Path) -> str:
 
 
 def _guess(evidence: bytes, path: Path) -> str:
-    """The likeliest encoding of these bytes; of those equally likely, that of Western Windows, in which most such files are written."""
-    matches = charset_normalizer.from_bytes(evidence)
-    best = matches.best()
-    if best is None:
-        raise LuthierError(str(path), "its encoding cannot be told", _ENCODING_FIX)
-    western = (match for match in matches if "cp1252" in match.could_be_from_charset)
-    if any(match.chaos <= best.chaos + 0.01 and match.coherence >= best.coherence - 0.05 for match in western):
-        return "cp1252"
-    return codecs.lookup(best.encoding).name
+    """The likeliest encoding of these bytes; of those equally likely, that of Western Windows, in which most such files are written.
+
+    Encodings of DOS and old Macs have letters where Windows has the euro sign, dashes and curly quotes, so that any of these would
+    make them look likelier: they are asked only where all others would put a sign inside a word.
+    """
+    for left_out in (_OLD, []):
+        found = charset_normalizer.from_bytes(evidence, cp_exclusion=left_out)
+        matches = [match for match in found if not _SIGN_IN_WORD.search(str(match))] or (list(found) if not left_out else [])
+        if matches:
+            best = matches[0]
+            western = (match for match in matches if "cp1252" in match.could_be_from_charset)
+            if any(match.chaos <= best.chaos + _CHAOS and match.coherence >= best.coherence - 0.05 for match in western):
+                return "cp1252"
+            return codecs.lookup(best.encoding).name
+    raise LuthierError(str(path), "its encoding cannot be told", _ENCODING_FIX)
 
 
 def lines(file: RawFile) -> Iterator[tuple[int, str] | BadRow]:

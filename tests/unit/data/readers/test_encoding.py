@@ -28,6 +28,21 @@ def test_the_encoding_is_found_and_the_lines_are_the_text(tmp_path: Path, text: 
     assert [line[1] for line in lines(RawFile(path, "a.txt", named)) if isinstance(line, tuple)] == text.splitlines()
 
 
+@pytest.mark.parametrize(("text", "written"), [
+    ("I’ll pay €5 – don’t “worry”.\nThe shop’s card isn’t here…\n" * 5, "cp1252"), ("order 12;the parcel costs €5;Billing\n" * 6, "cp1252"),
+    ("Hello, my password – Thänks – €5! Bob Dee, order 2013\n" * 10, "cp1252"),
+    ("Le garçon n'était pas là, dommage. Où êtes-vous, hélas ?\nÇa va très bien à Paris, déjà vu.\n", "cp1252"),
+    ("Das Mädchen heißt Müller.\nDer Bär isst Öl für zwölf Mäuse. Schöne Grüße\n", "cp850"),
+    ("¿Dónde está mi señora mañana? El niño comió jamón.\n", "cp850"),
+    ("Příliš žluťoučký kůň úpěl ďábelské ódy.\nKdy dorazí moje karta? Děkuji.\n", "cp852"),
+    ("Das Mädchen heißt Müller.\nDer Bär isst Öl für zwölf Mäuse. Schöne Grüße\n", "mac_roman"),
+])  # fmt: skip
+def test_signs_of_a_spreadsheet_are_no_letters_of_an_old_machine_and_the_other_way_round(tmp_path: Path, text: str, written: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(text.encode(written))
+    assert [line[1] for line in lines(RawFile(path, "a.txt", detect(path))) if isinstance(line, tuple)] == text.splitlines()
+
+
 def test_an_accented_letter_far_down_decides_for_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"only ascii here\n" * 50_000 + "Der Bär isst Öl für zwölf Mäuse.\n".encode("cp1252"))
