@@ -59,6 +59,8 @@ def test_the_licence_of_the_rows_stands_on_the_card_and_makes_no_row_anew(task: 
     report = json.loads(Path(f"runs/{task}/evaluation/report.json").read_text())
     tuned = report["systems"]["tuned"][report["goal"]["metric"]]
     assert f"n = {tuned['n']})" in card.read_text()
+    plan = json.loads(Path(f"runs/{task}/plan.json").read_text())
+    assert f"Its number type: {plan['precision']['name']} (" in card.read_text()
 
 
 def test_check_says_that_nobody_has_said_the_licence(workplace: Path, recipes: Recipes) -> None:

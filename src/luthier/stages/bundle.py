@@ -43,5 +43,7 @@ def _made(recipe: Recipe, run: Run) -> Made:
     prepared: Any = read_json(run.cleaning)
     details: Any = read_json(run.evaluation / "details.json")
     tuned: Any = done_detail(run, "tune")
+    plan: Any = read_json(run.plan)
+    precision = f"{plan['precision']['name']} ({plan['precision']['why']})"
     few = recipe.goal.judged_by in details["tuned"]["few_rows"]
-    return Made(tuple(Path(one).name for one in sources), recipe.data.licence, prepared, tuned["result"], few)
+    return Made(tuple(Path(one).name for one in sources), recipe.data.licence, prepared, tuned["result"], precision, few)

@@ -241,6 +241,15 @@ def test_the_certificate_is_said_in_words(shared: tuple[int, int], said: str, tm
     assert f"The split’s certificate {said} " in text
 
 
+def test_a_certificate_that_held_and_no_longer_does_is_said_to_be_violated_and_what_to_do_next(tmp_path: Path) -> None:
+    """The record of cleaning is from before somebody touched the rows; the proof joined them again afterwards."""
+    proofs = {"split_certificate": Proof(False, "3 near-duplicates do")}
+    text = words(page_of(write_run(tmp_path / "made", Made(n_test=600, proofs=proofs))))
+    assert "The split’s certificate Violated, though it held when the rows were split: 3 near-duplicates do." in text
+    assert "The test leaks: do not believe the scores Rows changed after they were split: 3 near-duplicates do." in text
+    assert "Try something stronger" not in text and "It holds." not in text
+
+
 def test_proofs_that_hold_are_counted_and_those_that_fail_are_marked(tmp_path: Path) -> None:
     proofs = {"one": Proof(True, "first"), "two": Proof(False, "second"), "three": Proof(True, "third")}
     text = words(page_of(write_run(tmp_path / "made", Made(proofs=proofs))))
@@ -253,6 +262,15 @@ def test_looks_are_said(tmp_path: Path) -> None:
     page = words(page_of(write_run(tmp_path / "made", Made(looks=7))))
     assert "This is look 7 at these test rows: the claims are held to p < 0.00714" in page
     assert "Get fresh test rows" in page
+
+
+def test_words_on_differences_are_held_to_the_bar_of_the_look_as_the_verdict_is(tmp_path: Path) -> None:
+    for looks, said in ((1, "tuned is better than base by"), (6, "no difference from base is shown")):
+        made = Made(n_test=60, looks=looks, right={"tuned": 0.72, "base": 0.5, "classical": 0.4})
+        run = write_run(tmp_path / str(looks), made, Goal(task="classify", metric="accuracy", beat=("base",)))
+        report: Any = read_json(run.report)
+        assert 0.05 / 6 < next(one["p_holm"] for one in report["comparisons"] if one["b"] == "base") < 0.05
+        assert f"By accuracy: {said}" in words(page_of(run))
 
 
 def test_the_page_of_a_bad_run_tells_a_newcomer_what_to_do(tmp_path: Path) -> None:

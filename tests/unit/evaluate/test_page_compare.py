@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,16 @@ def test_each_label_is_compared_and_the_largest_difference_stands_first(pair: tu
     for label, one in found.labels:
         values = [material.details["tuned"]["per_class"][label]["f1"] for material in runs.values()]
         assert one.difference == pytest.approx(values[0] - values[1])
+
+
+def test_a_label_that_no_row_has_and_one_run_says_is_not_compared_by_itself(pair: tuple[dict[str, Material], RunsCompared]) -> None:
+    """Of a label that is neither true nor said there is no F1, and so no difference."""
+    runs = dict(pair[0])
+    scores = [dict(row) for row in runs["worse"].scores]
+    scores[3] = {**scores[3], "systems": {**scores[3]["systems"], "tuned": {**scores[3]["systems"]["tuned"], "answer": "ghost"}}}
+    found = compared({**runs, "worse": replace(runs["worse"], scores=scores)})
+    assert {label for label, _ in found.labels} == {"repair", "rental", "lesson"}
+    json.dumps(found.as_dict(), allow_nan=False)
 
 
 def test_options_that_differ_are_named_and_no_others(tmp_path: Path) -> None:

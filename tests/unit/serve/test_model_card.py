@@ -63,10 +63,11 @@ def made(**other: Any) -> Made:
     }  # fmt: skip
     tuned = {
         "fit": {"last_step": 80, "n_steps": 90, "stopped_early": True},
-        "n_parameters": 5_786_368, "learning_rate": 1e-3, "precision": "float32",
+        "n_parameters": 5_786_368, "learning_rate": 1e-3,
         "train": {"n_rows": 700, "n_tokens": 9000, "n_too_long": 2, "n_cut": 2, "n_dropped": 0},
     }  # fmt: skip
-    return Made(**{"sources": ("mail.csv",), "licence": "MIT", "prepared": prepared, "tuned": tuned, "few": False, **other})
+    said = {"sources": ("mail.csv",), "licence": "MIT", "precision": "float32 (it is small)", "few": False}
+    return Made(**{**said, "prepared": prepared, "tuned": tuned, **other})
 
 
 def test_the_hubs_own_reader_finds_every_field_and_every_number() -> None:
@@ -112,6 +113,8 @@ def test_limits_say_few_rows_a_better_classical_rival_a_held_verdict_and_further
     limits = card_text(CARD, report(verdict="hold", reasons=reasons, looks=3), made(few=True), WHEEL).split("## Limits")[1].split("##")[0]
     for part in ("verdict is hold", "The classical baseline beats tuned: by 0.1", "Few rows: it was judged on 150", "look 3"):
         assert part in limits
+    verdict = card_text(CARD, report(verdict="hold", reasons=reasons), made(), WHEEL).split("## What it is for")[0]
+    assert "- note: the classical baseline beats tuned (by 0.1)" in verdict and "- holds: the classical" not in verdict
     assert "- 3 labels are rare." in limits
     fine = card_text(CARD, report(), made(), WHEEL).split("## Limits")[1].split("##")[0]
     for part in ("hold", "classical", "Few rows", "look "):
@@ -254,12 +257,12 @@ def test_the_lock_is_closed_and_pins_what_is_installed() -> None:
                 assert one.specifier.contains(lock[canonicalize_name(one.name)], prereleases=True)
 
 
-def test_every_line_of_the_lock_is_a_pin_a_remark_or_the_place_of_the_wheel() -> None:
+def test_every_line_of_the_lock_is_a_pin_a_remark_or_the_wheel_itself_so_that_no_index_is_asked_for_luthier() -> None:
     lines = lock_text(WHEEL).splitlines()
-    pins = [line for line in lines if not line.startswith(("#", "--"))]
-    assert [line for line in lines if line.startswith("--")] == ["--find-links ."]
+    pins = [line for line in lines if not line.startswith(("#", "."))]
+    assert [line for line in lines if line.startswith(".")] == [f"./{WHEEL}"]
     assert {str(Requirement(line).specifier)[:2] for line in pins} == {"=="}
-    assert f"luthier=={metadata.version('luthier')}" in pins
+    assert not [line for line in pins if line.startswith("luthier")]
     assert not [line for line in pins if "+" in line or "@" in line]
 
 

@@ -57,15 +57,19 @@ def advise(findings: Findings) -> tuple[Advice, ...]:
 
 
 def leak(found: Findings) -> Advice | None:
-    """Rows of one group, or nearly equal ones, stand on two sides."""
+    """Rows of one group, or nearly equal ones, stand on two sides: by the record of cleaning, or by the proof that joined them again."""
     certificate = found.material.cleaning.get("certificate", {})
     groups, alike = (int(certificate.get(name, 0)) for name in ("groups_shared", "near_duplicates_shared"))
-    if not groups and not alike:
+    proof = found.material.report["proofs"].get("split_certificate", {"holds": True})
+    if not groups and not alike and proof["holds"]:
         return None
     shared = [counted(groups, "group") + " of rows"] * (groups > 0) + [counted(alike, "nearly equal row")] * (alike > 0)
+    told = f"Shared by two sides of the split: {' and '.join(shared)}"
+    if not shared:
+        told = f"Rows changed after they were split: {proof['detail']}"
     return Advice(
         "The test leaks: do not believe the scores",
-        f"Shared by two sides of the split: {' and '.join(shared)}. So the model was tested on what it had seen.",
+        f"{told}. So the model was tested on what it had seen.",
         "Run the recipe again with a fresh folder of runs (--runs DIR), so that all rows are given sides anew: in this one they keep "
         "those that earlier runs recorded. If rows of one customer or document belong together, name that column as [data] group.",
     )

@@ -40,8 +40,8 @@ class RunsCompared:
     """Runs by name, and how they differ.
 
     `metric` is the first run's goal's. `estimates` are by run, then by metric, the goal's first. `comparisons` are every
-    pair by the goal's metric, `others` every pair by every other metric, `labels` every pair by the F1 of each label: each
-    a family of its own for Holm's correction. `left_out` says why a metric of the reports is not here. `parted` are the
+    pair by the goal's metric, `others` every pair by every other metric, `labels` every pair by the F1 of each label that a test
+    row has: each a family of its own for Holm's correction. `left_out` says why a metric of the reports is not here. `parted` are the
     rows on which the runs part most, of `n_parted` that they part on. `recipes` are options with each run's value.
     """
 
@@ -135,17 +135,17 @@ def _again(metric: AnyMetric, material: Material, system: System) -> bool:
 def _by_label(
     gold: Sequence[Gold], pairs: Sequence[tuple[System, System]], labels: Sequence[str], seed: int
 ) -> tuple[tuple[str, Comparison], ...]:
-    """Every pair by the F1 of each label, the largest difference first."""
+    """Every pair by the F1 of each label, the largest difference first; of a label that no row has, silence has no F1."""
     found: list[tuple[str, Comparison]] = []
-    for label in labels:
+    true = {row.text for row in gold}
+    for label in [one for one in labels if one in true]:
         for a, b in pairs:
             # Rows that neither have the label nor were answered with it change no F1, and only cost time.
             bears = [label in {row.text, x.text, y.text} for row, x, y in zip(gold, a.answers, b.answers, strict=True)]
             rows, said_a = subset(gold, a.answers, bears)
             _, said_b = subset(gold, b.answers, bears)
-            if rows:
-                both = System(a.name, tuple(said_a)), System(b.name, tuple(said_b))
-                found.append((label, compare(LabelF1(label), rows, *both, seed=seed)))
+            both = System(a.name, tuple(said_a)), System(b.name, tuple(said_b))
+            found.append((label, compare(LabelF1(label), rows, *both, seed=seed)))
     family = corrected([one for _, one in found])
     named = [(label, one) for (label, _), one in zip(found, family, strict=True)]
     return tuple(sorted(named, key=lambda pair: (-abs(pair[1].difference or 0.0), pair[0], pair[1].a, pair[1].b)))

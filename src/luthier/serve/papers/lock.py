@@ -46,7 +46,8 @@ def lock_text(wheel: str) -> str:
         "# pip install -r requirements.lock",
         f"# Luthier itself is {wheel}, which lies beside this file: no index is asked for it.",
         "# The torch of the usual index brings CUDA on Linux; without a GPU, install its CPU build of this version first.",
-        "--find-links .",
-        *(f"{name}=={version}" for name, version in locked().items()),
+        # By its name an index would be asked all the same, and whoever holds that name there could answer.
+        f"./{wheel}",
+        *(f"{name}=={version}" for name, version in locked().items() if name != "luthier"),
     ]
     return "\n".join(lines) + "\n"

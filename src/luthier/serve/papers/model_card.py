@@ -35,13 +35,15 @@ class Made:
     """What the run's files say of how a bundle came about.
 
     `sources` are the names of the data files, `licence` what the recipe says of them; `prepared` is `cleaning.json`, `tuned`
-    what the tune stage recorded, `few` whether the test rows are too few to lean on.
+    what the tune stage recorded, `precision` the number type of its plan and why, `few` whether the test rows are too few to
+    lean on.
     """
 
     sources: tuple[str, ...]
     licence: str
     prepared: Mapping[str, Any]
     tuned: Mapping[str, Any]
+    precision: str
     few: bool
 
 
@@ -104,8 +106,14 @@ def _verdict(report: Mapping[str, Any]) -> str:
     said = "every claim holds" if report["verdict"] == "ship" else "not every claim holds, so it should not be put to use as it is"
     lines = [f"**Verdict: {report['verdict']}** ({said}).", ""]
     for one in report["reasons"]:
-        lines.append(f"- {'holds' if one['holds'] else 'does not hold'}: {_plain(one['claim'])} ({_plain(one['evidence'])})")
+        word = "note" if _is_note(one) else "holds" if one["holds"] else "does not hold"
+        lines.append(f"- {word}: {_plain(one['claim'])} ({_plain(one['evidence'])})")
     return "\n".join(lines).rstrip()
+
+
+def _is_note(reason: Mapping[str, Any]) -> bool:
+    """Whether a reason is no claim of the goal's but the warning that a cheap rival is ahead."""
+    return str(reason["claim"]).startswith("the classical baseline")
 
 
 def _purpose(card: Card) -> list[str]:
@@ -150,7 +158,7 @@ def _making(card: Card, made: Made) -> list[str]:
     rate = f", learning rate {made.tuned['learning_rate']:g}" if made.tuned["learning_rate"] else ""
     lines = [
         f"`{_base_name(card.base)}` ({where}, {made.tuned['n_parameters']:,} parameters), tuned by {_METHODS[card.method]}: "
-        f"{fit['last_step']:,} steps of {fit['n_steps']:,}{stopped}{rate}. Its number type: {made.tuned['precision']}.",
+        f"{fit['last_step']:,} steps of {fit['n_steps']:,}{stopped}{rate}. Its number type: {made.precision}.",
         f"It learnt from {rows['n_rows']:,} rows of {rows['n_tokens']:,} tokens in all; rows were at most {card.max_tokens:,} tokens long.",
     ]
     if rows["n_too_long"]:
@@ -183,7 +191,7 @@ def _licences(base: Licence, data: Licence, outcome: Outcome) -> list[str]:
 def _limits(card: Card, report: Mapping[str, Any], made: Made) -> list[str]:
     tuned = report["systems"]["tuned"][report["goal"]["metric"]]
     found = ["The verdict is hold: see the reasons above."] if report["verdict"] != "ship" else []
-    ahead = [one for one in report["reasons"] if one["claim"].startswith("the classical baseline")]
+    ahead = [one for one in report["reasons"] if _is_note(one)]
     found += [f"T{one['claim'][1:]}: {one['evidence']}." for one in ahead]
     if made.few:
         found.append(f"Few rows: it was judged on {tuned['n']:,}. Intervals are wide and hold the truth a little less often than they say.")
