@@ -40,6 +40,10 @@ class Sample:
         """Whether any record has this column."""
         return path in self.columns or any(lookup(record, path) is not None for record in self.records)
 
+    def holds_texts(self, path: str) -> bool:
+        """Whether the column's values can be read as texts: none of them is a list or an object."""
+        return not any(isinstance(value, list | Mapping) for value in self.values(path))
+
     def pick(self, names: Sequence[str], taken: Sequence[str | None] = ()) -> str | None:
         """The first column, in the order of `names`, that is spelled like one of them and is not taken."""
         spelled: dict[str, str] = {}

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import write_text
+from luthier.data.columns import normal
+from luthier.data.readers import PlainText
 from luthier.data.record import Record
+from luthier.data.shapes import UnknownColumns
 from luthier.data.source import Data, Recognised, recognise
-from luthier.data.survey import survey
+from luthier.data.survey import SourceFile, survey
 
 TASK_OF_SHAPE = {"labelled": "classify", "pair": "answer", "chat": "chat", "text": "pretrain"}
 _ABOUT = {
@@ -56,18 +59,39 @@ def write_recipe(name: str, data: Path) -> Written:
     path = Path(f"{name}.toml")
     if path.exists():
         raise LuthierError(str(path), "there is a recipe of that name already", "choose another name, or remove it")
-    found = recognise(Data(source=str(data.resolve())))
-    write_text(path, recipe_text(name, data, found))
-    return Written(path, found.said)
+    found, guessed = _looked_at(str(data.resolve()))
+    write_text(path, recipe_text(name, data, found, guessed))
+    task = TASK_OF_SHAPE[found.shape]
+    said = f"{found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
+    return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if guessed else said)
 
 
-def recipe_text(name: str, data: Path, found: Recognised) -> str:
+def _looked_at(source: str) -> tuple[Recognised, bool]:
+    """What a file is, and whether its columns had to be guessed from their values, as their names tell nothing."""
+    try:
+        found = recognise(Data(source=source))
+    except UnknownColumns as unknown:
+        if not unknown.guess:
+            raise
+        return recognise(Data(source=source, fields=unknown.guess)), True
+    return (recognise(Data(source=source, format="text")) if _is_one_text(found.files) else found), False
+
+
+def _is_one_text(files: tuple[SourceFile, ...]) -> bool:
+    """Whether this is a single document, of which no part could be set aside to judge by."""
+    return len(files) == 1 and files[0].reader == PlainText("file")
+
+
+def recipe_text(name: str, data: Path, found: Recognised, guessed: bool = False) -> str:
     """The recipe with a comment at each line that somebody may want to change."""
     task = TASK_OF_SHAPE[found.shape]
     columns = ", ".join(f"{role} = {_quoted(column)}" for role, column in found.fields.items())
-    group = next((one for one in _GROUPS if one in _columns(data) and one not in found.fields.values()), None)
+    note = "   # guessed from the values: correct it if it is not so" if guessed else ""
+    by_line = any(one.reader == PlainText("line") for one in found.files) and found.layout != "label first in the line"
+    there = {normal(column): column for column in _columns(data) if column not in found.fields.values()}
+    group = next((there[one] for one in _GROUPS if one in there), None)
     lines = [
-        f"# {found.said}",
+        f"# {' '.join(found.said.split())}",
         f"# What will happen: luthier check {name}.toml      Do it: luthier run {name}.toml",
         "",
         f"name = {_quoted(name)}",
@@ -80,8 +104,9 @@ def recipe_text(name: str, data: Path, found: Recognised) -> str:
         "",
         "[data]",
         f"source = {_quoted(str(data))}",
-        *([f"fields = {{ {columns} }}"] if columns else []),
-        *([f"group = {_quoted(group)}   # rows of one {group} stay on one side of the split"] if group else []),
+        *(['format = "text"            # one document a line'] if by_line else []),
+        *([f"fields = {{ {columns} }}{note}"] if columns else []),
+        *([f"group = {_quoted(group)}   # rows with the same value here stay on one side of the split"] if group else []),
         "",
         "[model]",
         'base = "sprout"            # or a folder, or a hub id such as "Qwen/Qwen3-0.6B"',

@@ -24,6 +24,14 @@ FITS: Mapping[str, tuple[str, ...]] = {"pair": ("pair", "chat"), "chat": ("chat"
 _FIELDS = "[data] fields"
 
 
+class UnknownColumns(LuthierError):
+    """No layout knows the columns by their names; `guess` is what their values make of them, empty where they tell too little."""
+
+    def __init__(self, where: str, problem: str, fix: str, guess: Mapping[str, str] | None = None) -> None:
+        super().__init__(where, problem, fix)
+        self.guess = guess or {}
+
+
 def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: str) -> AnyLayout:
     """The layout of the sample: the first that fits what the recipe says (`given`) and gives the shape that is wanted.
 
@@ -41,9 +49,13 @@ def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: st
         return fitting[0]
     instead = f"; as they stand they are {WANTED[found[0].shape]}" if found else ""
     of = f" of {WANTED[want]}" if want else ""
-    raise LuthierError(where, f"no layout{of} fits the columns {listing(sample.columns)}{instead}",
-                       f"say under [data] which column is which, for example fields = {_suggestion(sample, want)}; "
-                       "if the first line of a table is already a row, write a header above it")
+    problem, guess = f"no layout{of} fits the columns {listing(sample.columns)}{instead}", _suggestion(sample, want)
+    if _are_values(sample):
+        raise UnknownColumns(where, f"{problem}: the first line seems to be a row already", "write a header above it, such as text,label")
+    written = ", ".join(f'{role} = "{column}"' for role, column in guess.items())
+    fix = (f"say under [data] which column is which, for example fields = {{ {written} }}; "
+           "if the first line of a table is already a row, write a header above it")
+    raise UnknownColumns(where, problem, fix, guess if "label" in guess and "…" not in guess.values() else {})
 
 
 def _check_given(sample: Sample, given: Mapping[str, str]) -> None:
@@ -90,13 +102,21 @@ def _refuse_verdicts(sample: Sample, given: Mapping[str, str], where: str) -> No
                            + (f'prompt = "prompt", completion = "{column}" }}' if column == "completion" else f'messages = "{column}" }}'))
 
 
-def _suggestion(sample: Sample, want: str | None) -> str:
-    """A `fields` line with the sample's own columns, guessed from their values; `a.0` reaches the first text of a list."""
+def _are_values(sample: Sample) -> bool:
+    """Whether a table has no header: what should be a column's name stands among its values too."""
+    return any(name in sample.values(name) for name in sample.columns)
+
+
+def _suggestion(sample: Sample, want: str | None) -> dict[str, str]:
+    """Fields with the sample's own columns, guessed from their values; `a.0` reaches into a list, `a.b` into an object."""
     lists = [name for name in sample.columns if any(isinstance(value, list) for value in sample.values(name))]
     if want == "chat":
-        return f'{{ messages = "{lists[0] if lists else "…"}" }}'
+        return {"messages": lists[0] if lists else "…"}
+    paths = [*sample.columns, *(f"{name}.0" for name in lists)]
+    for name in sample.columns:
+        paths += dict.fromkeys(f"{name}.{key}" for value in sample.values(name) if isinstance(value, Mapping) for key in value)
     texts = {}
-    for path in (*sample.columns, *(f"{name}.0" for name in lists)):
+    for path in paths:
         found = [value for value in sample.values(path) if isinstance(value, str)]
         if found:
             texts[path] = sum(map(len, found)) / len(found)
@@ -105,9 +125,10 @@ def _suggestion(sample: Sample, want: str | None) -> str:
     if want == "pair":
         order = list(texts)
         first, then = sorted((*by_length, "…", "…")[:2], key=lambda path: order.index(path) if path in order else len(order))
-        return f'{{ prompt = "{first}", completion = "{then}" }}'
-    classes = {name: len(set(map(str, sample.values(name)))) for name in sample.columns if name not in lists and name != longest}
-    label = min((name for name in classes if 0 < classes[name] < len(sample.records)), key=lambda name: classes[name], default=None)
+        return {"prompt": first, "completion": then}
+    single = [path for path in paths if path != longest and not any(isinstance(value, list | dict) for value in sample.values(path))]
+    classes = {path: len(set(map(str, sample.values(path)))) for path in single}
+    label = min((path for path in single if 1 < classes[path] <= len(sample.records) / 2), key=lambda path: classes[path], default=None)
     if want == "text" or (want is None and label is None):
-        return f'{{ text = "{longest}" }}'
-    return f'{{ text = "{longest}", label = "{label or "…"}" }}'
+        return {"text": longest}
+    return {"text": longest, "label": label or "…"}

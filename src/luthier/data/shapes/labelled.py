@@ -37,7 +37,7 @@ class TextLabel:
         """Columns called as texts and labels usually are, the labels being single values."""
         text = given.get("text") or sample.pick((*TEXT_NAMES, *_MORE_TEXTS), (given.get("label"),))
         label = given.get("label") or sample.pick(LABEL_NAMES, (text,))
-        if text is None or label is None:
+        if text is None or label is None or ("text" not in given and not sample.holds_texts(text)):
             return None
         if "label" not in given and not _are_labels(sample.values(label)):
             return None

@@ -30,9 +30,9 @@ class PlainColumn:
 
     @classmethod
     def find(cls, sample: Sample, given: Mapping[str, str]) -> Self | None:
-        """A column called as texts usually are."""
+        """A column called as texts usually are, and that holds texts."""
         text = given.get("text") or sample.pick(TEXT_NAMES)
-        return None if text is None else cls({"text": text})
+        return None if text is None or ("text" not in given and not sample.holds_texts(text)) else cls({"text": text})
 
     def example(self, record: Mapping[str, Json], row_id: str, common: Common) -> Text:
         """The row's text."""
