@@ -21,7 +21,7 @@ from luthier.models.network import Network
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.objectives import Classify, Imitate
 from luthier.serve.bundle import engine_for
-from luthier.stages.shots import SHOT_NODES, Shot, most_that_fit
+from luthier.stages.shots import Shot, most_that_fit
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer, as_chat
 from luthier.text.rows import Row, make_row
@@ -227,7 +227,7 @@ def label_nats(
         pairs = [(prompts[i], answer) for i in part for answer in answers]
         # A prompt and all its labels go into one batch, or it would be read again.
         longest = len(prompts[part[-1]]) + sum(map(len, answers))
-        plan = replace(speaker.plan, max_nodes=max(SHOT_NODES if shots else READ_NODES, longest))
+        plan = replace(speaker.plan, max_nodes=max(READ_NODES, longest))
         said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], plan)
         found[part] = said.logp_nats.reshape(len(part), len(labels))
     return found

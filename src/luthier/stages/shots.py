@@ -15,8 +15,6 @@ S = TypeVar("S")
 
 Shot: TypeAlias = tuple[str, str | None]
 """A text and its label, which is None for the text that is asked about."""
-SHOT_NODES = 1024
-"""Nodes of one batch whose rows share only a short beginning: attention costs the square of a tree's nodes."""
 
 
 def most_that_fit(shots: Sequence[S], render: Callable[[Sequence[S]], list[int]], room: int) -> tuple[int, list[int]] | None:
