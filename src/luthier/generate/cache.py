@@ -160,7 +160,7 @@ class Cache:
         before = len(self.lengths)
         if not self.keys:
             self.keys, self.values = ([layer.new_zeros(0, layer.shape[0], 0, layer.shape[2]) for layer in side] for side in (keys, values))
-        self._make_room(before + len(prompts), max(map(len, prompts)) + 1)
+        self._make_room(before + len(prompts), max([*self.lengths, *map(len, prompts)]) + 1)
         for b, (prompt, path) in enumerate(zip(prompts, paths, strict=True), before):
             self.tokens_ST[b, : len(prompt)] = prompt
             places = torch.from_numpy(path)
@@ -169,14 +169,21 @@ class Cache:
         self.lengths += [len(prompt) for prompt in prompts]
 
     def _make_room(self, n_sequences: int, n_places: int) -> None:
-        """Grow to at least that many sequences and places."""
+        """Grow to at least that many sequences and places; none needs more places than `n_places`.
+
+        What grows in one direction shrinks in the other to what is needed there: many short sequences first and a long
+        one later never take the memory of many long ones.
+        """
         size, width = self.tokens_ST.shape
         if n_sequences <= size and n_places <= width:
             return
-        size = max(n_sequences, size * 3 // 2) if n_sequences > size else size
-        width = -(-max(n_places, width * 5 // 4) // GROWTH) * GROWTH if n_places > width else width
-        self.tokens_ST = _grown(torch.from_numpy(self.tokens_ST), size, width).numpy()
-        self.keys, self.values = ([_wider(layer, size, width) for layer in side] for side in (self.keys, self.values))
+        more, wider = n_sequences > size, n_places > width
+        size = max(n_sequences, size * 3 // 2 if more else min(size, n_sequences * 3 // 2))
+        width = -(-max(n_places, width * 5 // 4 if wider else min(width, n_places * 5 // 4)) // GROWTH) * GROWTH
+        self.tokens_ST = _resized(torch.from_numpy(self.tokens_ST), (size, width), -1).numpy()
+        for side in (self.keys, self.values):
+            for i, layer in enumerate(side):  # one after another, so that only one stands twice at a time
+                side[i] = _resized(layer, (size, layer.shape[1], width, layer.shape[3]), 0)
 
     def _shelve(self, b: int) -> None:
         n = self.lengths[b]
@@ -192,15 +199,9 @@ class Cache:
                 break
 
 
-def _wider(layer: Tensor, size: int, width: int) -> Tensor:
-    """A copy of (S, G, T, D) with more sequences and places; what is new holds zeros, since masked places must be finite."""
-    old_size, n_groups, old_width, depth = layer.shape
-    new = layer.new_zeros(size, n_groups, width, depth)
-    new[:old_size, :, :old_width] = layer
-    return new
-
-
-def _grown(tokens_ST: Tensor, size: int, width: int) -> Tensor:
-    new = tokens_ST.new_full((size, width), -1)
-    new[: tokens_ST.shape[0], : tokens_ST.shape[1]] = tokens_ST
+def _resized(old: Tensor, shape: tuple[int, ...], filling: int) -> Tensor:
+    """A copy of another shape. What is new holds `filling`: zeros for keys and values, since masked places must be finite."""
+    new = old.new_full(shape, filling)
+    both = tuple(slice(min(before, after)) for before, after in zip(old.shape, shape, strict=True))
+    new[both] = old[both]
     return new

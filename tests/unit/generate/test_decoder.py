@@ -183,6 +183,33 @@ def test_no_more_places_are_taken_than_are_allowed() -> None:
     assert most == 120, "one alone is always let in"
 
 
+def test_many_short_replies_and_a_long_one_later_do_not_take_the_memory_of_many_long_ones() -> None:
+    network = network_of("llama", torch.float32, max_position_embeddings=2048)
+    short, long = [[5 + i, 6, 7] for i in range(32)], [5] * 1500
+    for turns in ((short, [long], short), ([long], short, [long])):
+        decoder = Decoder(Adapters(network), max_sequences=32, max_places=2048, shelf_tokens=0)
+        most = 0
+        for prompts in turns:
+            replies = [growing(prompt, Sampling(9)) for prompt in prompts]
+            for one in replies:
+                decoder.add(one)
+            while not decoder.is_idle:
+                decoder.step()
+                held = decoder._cache.keys[0]
+                most = max(most, held.shape[0] * held.shape[2])
+        assert most <= 2 * 2048
+
+
+def test_the_cache_changes_its_shape_under_replies_and_changes_none() -> None:
+    network = network_of("llama", max_position_embeddings=512)
+    prompts = [[5, 6], [7] * 200, *([8 + i] for i in range(9)), [9] * 300, [10, 11]]
+    replies = [growing(prompt, Sampling(70)) for prompt in prompts]
+    decoder = Decoder(Adapters(network), max_sequences=8)
+    staggered(decoder, replies)
+    wanted = [Engine(network, TOKENIZER, NOTHING_STOPS, 512)([prompt], Sampling(70))[0].tokens for prompt in prompts]
+    assert [tuple(one.tokens) for one in replies] == wanted
+
+
 def test_a_cancelled_reply_leaves_at_the_next_step_and_changes_no_other() -> None:
     network = network_of("llama")
     decoder = Decoder(Adapters(network), max_sequences=3)
