@@ -14,6 +14,8 @@ from luthier.core.generator import Sampling
 
 N_LIKELIEST = 1024
 """Tokens that are sorted at first for top-p; the whole vocabulary is only where these do not reach it."""
+LEAST_TEMPERATURE = 1e-100
+"""Below it logits are divided by this: any smaller number would make infinities of them, and it is greedy already."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def choose(logits_V: Tensor, sampling: Sampling, place: int) -> int:
     """
     if sampling.temperature == 0:
         return int(logits_V.argmax())
-    scaled = logits_V.double() / sampling.temperature
+    scaled = logits_V.double() / max(sampling.temperature, LEAST_TEMPERATURE)
     if not sampling.top_k and sampling.top_p == 1:
         probability, order = scaled.softmax(0), None
     else:

@@ -31,6 +31,13 @@ def within(found: list[float], wanted: list[float]) -> bool:
     return all(abs(f - w) <= 5 * math.sqrt(w * (1 - w) / N_DRAWS) for f, w in zip(found, wanted, strict=True))
 
 
+@pytest.mark.parametrize("cut", [{}, {"top_p": 0.5}, {"top_k": 3}, {"top_k": 3, "top_p": 0.5}])
+def test_a_temperature_next_to_nothing_is_greedy(cut: dict) -> None:
+    for temperature in (1e-3, 1e-12, 1e-300, 1e-310, 5e-324):
+        for shift in (0.0, 50.0, -50.0):
+            assert choose(LOGITS.double() + shift, Sampling(1, temperature, **cut), 0) == 1
+
+
 def test_tokens_come_as_often_as_they_are_likely() -> None:
     assert within(frequencies(), list(PROBABILITIES))
 
