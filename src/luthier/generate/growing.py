@@ -119,5 +119,12 @@ def first_stop(text: str, stops: tuple[str, ...]) -> int | None:
 def settled(text: str, stops: tuple[str, ...]) -> str:
     """The part of an unfinished reply that no later token can change: no half characters, no beginning of a stop text."""
     text = text.rstrip(HALF)
-    held = max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
-    return text[: len(text) - held]
+    return text[: len(text) - max((_n_begun(text, stop) for stop in stops), default=0)]
+
+
+def _n_begun(text: str, stop: str) -> int:
+    """How many characters of a stop text, not all of them, a text ends with."""
+    at = text.find(stop[0], max(len(text) - len(stop) + 1, 0))
+    while at >= 0 and not stop.startswith(text[at:]):
+        at = text.find(stop[0], at + 1)
+    return len(text) - at if at >= 0 else 0

@@ -55,6 +55,10 @@ def ask_chat(served: Served, body: ChatBody, limits: Limits) -> Asked:
     """
     refuse_what_is_not_done(body)
     conversation = {"messages": body.messages, "tools": body.tools, "chat_template_kwargs": body.chat_template_kwargs}
+    _refuse_many(body, 1, limits)
+    if len(body.messages) > limits.messages:
+        problem = f"The conversation has {len(body.messages)} messages; this server reads {limits.messages} at most."
+        raise ApiError(400, problem, "messages", "context_length_exceeded")
     _refuse_odd_text(conversation, "messages")
     n_top = (body.top_logprobs or 0) if body.logprobs else None
     if served.labels:
@@ -82,6 +86,7 @@ def ask_completion(served: Served, body: CompletionBody, limits: Limits) -> Aske
         prompts = list(given)  # type: ignore[arg-type]
     if not prompts:
         raise ApiError(400, "There is no prompt.", "prompt", "invalid_value")
+    _refuse_many(body, len(prompts), limits)
     if served.labels:
         texts = [one for one in prompts if isinstance(one, str)]
         if len(texts) < len(prompts):
@@ -92,8 +97,6 @@ def ask_completion(served: Served, body: CompletionBody, limits: Limits) -> Aske
 
 def _asked(served: Served, body: ChatBody | CompletionBody, prompts: list[list[int]], limits: Limits, n_top: int | None) -> Asked:
     n = body.n or 1
-    if n * len(prompts) > limits.choices:
-        raise ApiError(400, f"It asks for {n * len(prompts)} replies; one request may ask for {limits.choices}.", "n", "invalid_value")
     _refuse_long(served, prompts, limits)
     if served.labels:
         _refuse_for_classifiers(body)
@@ -140,6 +143,13 @@ def _sampling(body: ChatBody | CompletionBody, served: Served, limits: Limits) -
         asked, body.temperature or 0.0, 1.0 if body.top_p is None else body.top_p, body.top_k or 0,
         secrets.randbits(62) if body.seed is None else body.seed, body.stops, tuple(body.stop_token_ids or ()),
     )  # fmt: skip
+
+
+def _refuse_many(body: ChatBody | CompletionBody, n_prompts: int, limits: Limits) -> None:
+    """Said before anything is turned into tokens, which takes its time."""
+    n = (body.n or 1) * n_prompts
+    if n > limits.choices:
+        raise ApiError(400, f"It asks for {n} replies; one request may ask for {limits.choices}.", "n", "invalid_value")
 
 
 def _refuse_long(served: Served, prompts: list[list[int]], limits: Limits) -> None:

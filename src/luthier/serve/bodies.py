@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from luthier.serve.failures import ApiError
 
-Stop: TypeAlias = str | Annotated[list[str], Field(max_length=16)] | None
-TokenIds: TypeAlias = list[Annotated[int, Field(ge=0)]]
+# Lists fail at the first thing that is wrong: a body of many wrong things is refused as quickly as any other. Keys of
+# objects are left unread for the same reason; out of JSON they are texts.
+_FIRST = Field(fail_fast=True)
+StopText: TypeAlias = Annotated[str, Field(max_length=1024)]
+Stop: TypeAlias = StopText | Annotated[list[StopText], Field(max_length=16, fail_fast=True)] | None
+TokenIds: TypeAlias = Annotated[list[Annotated[int, Field(ge=0)]], _FIRST]
+Texts: TypeAlias = Annotated[list[str], _FIRST]
+Object: TypeAlias = dict[Any, Any]
+Objects: TypeAlias = Annotated[list[Object], _FIRST]
 
 
-class StreamOptions(BaseModel):
+class _Strict(BaseModel):
+    """An object of known fields only."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few(cls, value: Any) -> Any:
+        """Of very many fields the first are enough to say which is unknown."""
+        most = len(cls.model_fields) + 1
+        return dict(islice(value.items(), most)) if isinstance(value, dict) and len(value) > most else value
+
+
+class StreamOptions(_Strict):
     """`stream_options`."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
     include_usage: bool | None = None
 
 
-class _Body(BaseModel):
+class _Body(_Strict):
     """What both kinds of request have; `None` means that a field was left out."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     model: Annotated[str, Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -39,7 +57,7 @@ class _Body(BaseModel):
     # Known to the interface, and taken only where they change nothing: see `NEUTRAL`.
     presence_penalty: float | None = None
     frequency_penalty: float | None = None
-    logit_bias: dict[str, Any] | None = None
+    logit_bias: Object | None = None
     user: str | None = None
 
     @property
@@ -51,20 +69,20 @@ class _Body(BaseModel):
 class ChatBody(_Body):
     """The body of `/v1/chat/completions`."""
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    messages: Annotated[list[Object], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
-    tools: list[dict[str, Any]] | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
+    tools: Objects | None = None
+    chat_template_kwargs: Object | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
-    response_format: dict[str, Any] | None = None
-    modalities: list[str] | None = None
+    response_format: Object | None = None
+    modalities: Texts | None = None
     service_tier: str | None = None
     store: bool | None = None
     # These never change an answer: whom to ask about abuse, notes of the caller, hints for caches.
-    metadata: dict[str, Any] | None = None
+    metadata: Object | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
@@ -73,7 +91,7 @@ class ChatBody(_Body):
 class CompletionBody(_Body):
     """The body of `/v1/completions`."""
 
-    prompt: str | list[str] | TokenIds | list[TokenIds]
+    prompt: str | Texts | TokenIds | Annotated[list[TokenIds], _FIRST]
     logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     echo: bool | None = None
     suffix: str | None = None

@@ -23,6 +23,7 @@ class Limits:
         request_s: the longest that a request may take, waiting included.
         grace_s: how long replies under way may go on once the server is asked to stop.
         choices: the most replies that one request may ask for (prompts times `n`).
+        messages: the longest conversation, in messages: the template writes it anew for each of the assistant's.
         cache_mib: memory for keys and values of the replies under way, on each base model.
 
     """
@@ -35,6 +36,7 @@ class Limits:
     request_s: float = 600.0
     grace_s: float = 30.0
     choices: int = 64
+    messages: int = 512
     cache_mib: int = 4096
 
     @classmethod

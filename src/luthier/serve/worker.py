@@ -73,6 +73,7 @@ class _Host:
 
     decoder: Decoder
     texts: deque[Job] = field(default_factory=deque)
+    reading: list[Job] = field(default_factory=list)
     jobs: dict[Growing, Job] = field(default_factory=dict)
 
     def add(self, job: Job) -> None:
@@ -99,7 +100,8 @@ class _Host:
     def clear(self) -> list[Job]:
         """Forget everything; gives what is lost."""
         self.decoder.clear()
-        lost = [*self.texts, *self.jobs.values()]
+        lost = [*self.reading, *self.texts, *self.jobs.values()]
+        self.reading.clear()
         self.texts.clear()
         self.jobs.clear()
         return lost
@@ -108,6 +110,7 @@ class _Host:
     def _classified(self) -> Iterator[tuple[Job, Told]]:
         """Read as many texts as go into one pass, whatever their adapters, and put each through its own head."""
         part: list[Job] = []
+        self.reading = part
         n_tokens = 0
         while self.texts and (not part or n_tokens + len(self.texts[0].tokens) <= PREFILL_NODES):
             job = self.texts.popleft()
@@ -131,6 +134,7 @@ class _Host:
             assert job.served.head is not None, "only classifiers are asked for scores"
             scores = job.served.head(states, batch if self.decoder.layout == "forest" else padded)[i]
             yield job, Scores(tuple(scores.double().softmax(-1).tolist()))
+        self.reading = []
 
 
 class Worker:

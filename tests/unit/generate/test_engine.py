@@ -12,6 +12,7 @@ from tests.small import network_of, tokenizer_of
 from luthier.core.errors import LuthierError
 from luthier.core.generator import Reply, Sampling
 from luthier.generate.engine import Engine
+from luthier.generate.growing import settled
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
 
@@ -142,6 +143,18 @@ def test_a_stop_text_ends_a_reply_and_is_never_seen_also_when_tokens_split_it() 
         assert not any(one in "".join(piece.text for piece in pieces[:n]) for one in stop for n in range(len(pieces) + 1))
         checked += 1
     assert checked > 10
+
+
+def test_of_the_text_just_what_may_begin_a_stop_text_is_held_back() -> None:
+    def slowly(text: str, stops: tuple[str, ...]) -> str:
+        held = max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+        return text[: len(text) - held]
+
+    draw = np.random.default_rng(2)
+    for _ in range(3000):
+        text, *stops = ("".join(draw.choice(["a", "b"], draw.integers(1, 9))) for _ in range(1 + draw.integers(0, 3)))
+        assert settled(text, tuple(stops)) == slowly(text, tuple(stops))
+    assert settled("", ("a",)) == "" and settled("xa", ("ab" * 2_000_000,)) == "x"
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 3.0])

@@ -11,10 +11,14 @@ from pathlib import Path
 import httpx2
 import openai
 import pytest
+from pydantic import ValidationError
 from tests.unit.serve.conftest import Running, running, service_of
 
 from luthier.core.errors import LuthierError
 from luthier.serve.app import Service
+from luthier.serve.asking import ask_completion
+from luthier.serve.bodies import CompletionBody
+from luthier.serve.failures import ApiError
 from luthier.serve.gate import is_local, names_of
 from luthier.serve.keys import Keys, hash_of, new_key
 from luthier.serve.limits import Limits
@@ -159,6 +163,53 @@ def test_a_step_that_fails_fails_its_requests_and_not_the_server(model: Path) ->
         weight.data = shape
         assert client.chat.completions.create(model="tiny", messages=QUESTION, max_tokens=2).choices
         assert httpx2.get(f"{server.url}/health").status_code == 200
+
+
+def test_a_classifier_that_fails_says_so_at_once(bundles: dict[str, Path], model: Path) -> None:
+    service = service_of({"sorter": bundles["sorter"]}, model)
+    head = service.models["sorter"].head
+    assert head is not None
+    with running(service) as server:
+        whole = head.linear.weight.data
+        head.linear.weight.data = whole[:, :3]
+        with pytest.raises(openai.InternalServerError):
+            server.client(timeout=20).chat.completions.create(model="sorter", messages=QUESTION)
+        head.linear.weight.data = whole
+        assert service.worker.n_live == 0
+        assert server.client().chat.completions.create(model="sorter", messages=QUESTION).choices[0].scores
+
+
+MANY = 200_000
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": [-1] * MANY}, {"prompt": [[-1]] * MANY}, {"stop": [1] * MANY}, {f"x{i}": 1 for i in range(MANY)},
+        {"stream_options": {f"x{i}": 1 for i in range(MANY)}}, {"stop": "a" * MANY},
+    ],
+    ids=["tokens", "lists", "stops", "fields", "options", "stop"],
+)  # fmt: skip
+def test_a_body_of_many_mistakes_is_refused_by_the_first_of_them(server: Running, fields: dict) -> None:
+    body = {"model": "text", "prompt": "x", **fields}
+    answer = httpx2.post(f"{server.url}/v1/completions", json=body, timeout=60)
+    assert answer.status_code == 400 and len(answer.content) < 1000
+    with pytest.raises(ValidationError) as caught:
+        CompletionBody.model_validate(body)
+    assert caught.value.error_count() < 50, "each that is told of takes time and memory"
+
+
+def test_too_many_prompts_are_refused_before_they_are_read(server: Running) -> None:
+    odd = CompletionBody.model_construct(prompt=[5] * 3 + [[]] * MANY)  # what none could be read of
+    with pytest.raises(ApiError, match="replies"):
+        ask_completion(server.service.models["text"], odd, Limits())
+
+
+def test_a_conversation_of_very_many_messages_is_refused_before_it_is_written(server: Running) -> None:
+    messages = [{"role": ("user", "assistant")[i % 2], "content": "a"} for i in range(20_001)]
+    with pytest.raises(openai.BadRequestError) as caught:
+        server.client().chat.completions.create(model="first", messages=messages)
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "messages")
 
 
 def test_a_server_that_is_stopping_takes_nothing_new(model: Path) -> None:
