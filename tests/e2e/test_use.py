@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.conftest import Recipes
 from tests.made_models import LABELS, Calls, listing, luthier, made_words, messages_of, read_csv, write_rows
 
+from luthier.stages.answers_file import AnswersFile
+
 
 @pytest.fixture
 def classifier(workplace: Path, recipes: Recipes) -> Path:
@@ -194,3 +196,24 @@ def test_rows_to_answer_are_tidied_as_the_training_rows_were(classifier: Path) -
         said.append(json.loads(Path(f"{name}.jsonl").read_text(encoding="utf-8")))
     assert said[0]["score"] == said[1]["score"]
     assert "<p>" in said[1]["message"], "the row itself comes back as it was given"
+
+
+def test_rows_to_answer_are_not_said_to_be_left_out_by_a_setting_that_only_training_rows_have(classifier: Path) -> None:
+    Path("new.csv").write_text("message\nfine\na,b\n")
+    said = luthier("predict", "classify", "new.csv", "-o", "out.csv", "--json")
+    assert said.code == 2
+    (error,) = said.json["errors"]
+    assert error["where"] == "new.csv:3"
+    assert "bad_rows" not in error["fix"]
+
+
+def test_a_folder_of_rows_that_has_changed_is_answered_anew_and_the_answers_stand_elsewhere(classifier: Path) -> None:
+    Path("new").mkdir()
+    write_rows(Path("new/a.csv"), messages_of(4))
+    inside = luthier("predict", "classify", "new", "-o", "new/out.csv", "--json")
+    assert (inside.code, inside.json["errors"][0]["where"]) == (2, "new/out.csv")
+    first = AnswersFile.begin(Path("out.jsonl"), Path("new"), Path("runs/classify/bundle"))
+    first.add([{"answer": "was here"}], [0])
+    assert AnswersFile.begin(Path("out.jsonl"), Path("new"), Path("runs/classify/bundle")).n_done == 1
+    write_rows(Path("new/a.csv"), messages_of(4, seed=1))
+    assert AnswersFile.begin(Path("out.jsonl"), Path("new"), Path("runs/classify/bundle")).n_done == 0

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 from luthier.core.errors import LuthierError
 from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record, RowError
+from luthier.data.record import OR_DROP, BadRow, RawFile, Record, RowError
 
 MAX_CELL_CHARS = 1 << 26
-_CELLS_FIX = 'quote cells that hold the delimiter or a line break, or set bad_rows = "drop" under [data]'
-_QUOTE_FIX = 'close the quote; inside a quoted cell, write a quote as two (""); or set bad_rows = "drop" under [data]'
+_CELLS_FIX = f"quote cells that hold the delimiter or a line break{OR_DROP}"
+_QUOTE_FIX = f'close the quote; inside a quoted cell, write a quote as two (""){OR_DROP}'
 
 
 def split_rows(file: RawFile, delimiter: str, quoted: bool) -> Iterator[tuple[int, list[str]] | BadRow]:

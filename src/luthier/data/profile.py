@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -80,13 +81,21 @@ def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str)
                 "add training rows with this label, or take these rows out",
             )
     if split.test > 0 and not any(side == "test" for _, side in rows):
-        why = "there are too few" if len(rows) * split.test < 1 else "they hang together by group or by nearly equal text"
-        n_alike = sum(row.step == "near_duplicates" for row in dropped)
-        if n_alike > len(rows):
-            why += f", for {n_alike} were dropped as nearly equal to others, as rows are that share a long instruction"
-        problem = f"none of the {len(rows)} rows can be set aside as test rows: {why}"
-        complaints.add(where, problem, "add rows, or group them by a finer column")
+        why, fix = _why_no_test_rows(len(rows), counts, sum(row.step == "near_duplicates" for row in dropped), split)
+        complaints.add(where, f"none of the {len(rows)} rows can be set aside as test rows: {why}", fix)
     complaints.raise_if_any()
+
+
+def _why_no_test_rows(n_rows: int, counts: Mapping[str, Mapping[str, int]], n_alike: int, split: Split) -> tuple[str, str]:
+    """Why every row went to training, and what to do about it."""
+    if 2 * len(counts) > max(n_rows, 4):
+        why = f"they have {len(counts)} labels, and the first row of each is needed for training"
+        return why, "add rows of each label, merge labels, or see whether [data] fields names the right column as label"
+    few = n_rows * split.test < 1
+    why = "there are too few" if few else "they hang together by group or by nearly equal text"
+    if n_alike > n_rows:
+        why += f", for {n_alike} were dropped as nearly equal to others, as rows are that share a long instruction"
+    return why, "add rows" if few else "add rows, or group them by a finer column if [data] group names one"
 
 
 def warnings(rows: Placed, dropped: Sequence[DroppedRow], split: Split) -> list[str]:
@@ -132,6 +141,15 @@ def _label_warnings(counts: Mapping[str, Mapping[str, int]], split: Split) -> li
     if unseen:
         said.append(
             f"{len(unseen)} of {len(counts)} labels have too few rows for a test row: {_named(unseen)}. Their errors will not be seen."
+        )
+    spelled: dict[str, list[str]] = {}
+    for label in counts:
+        spelled.setdefault(re.sub(r"(?<=\w)[\s_-]+(?=\w)", " ", label.casefold()), []).append(label)
+    alike = [" and ".join(f'"{label}"' for label in labels) for labels in spelled.values() if len(labels) > 1]
+    if alike:
+        said.append(
+            f"Labels that differ in case, spaces or hyphens only are learnt as different ones: {_named(alike)}. "
+            "If they mean the same, spell them alike in the source."
         )
     n_rows = {label: sum(by_side.values()) for label, by_side in counts.items()}
     if n_rows:

@@ -9,7 +9,9 @@ from pathlib import Path
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json
 
-MEND = 'mend the row, or set bad_rows = "drop" under [data] to leave such rows out'
+OR_DROP = ', or set bad_rows = "drop" under [data] to leave such rows out'
+"""How a fix ends where rows may be left out; rows that wait for an answer may not."""
+MEND = f"mend the row{OR_DROP}"
 
 
 @dataclass(frozen=True)

@@ -41,17 +41,18 @@ class AnswersFile:
         """Start, or go on where an earlier call for the same file and bundle stopped.
 
         Raises:
-            LuthierError: `out` exists, or its ending names no form.
+            LuthierError: `out` exists, stands in the folder that is read, or its ending names no form.
 
         """
         if out.suffix not in KINDS:
             raise LuthierError(str(out), f"the ending {out.suffix or '(none)'!r} names no form of rows", f"use one of {', '.join(KINDS)}")
+        if file.is_dir() and out.resolve().is_relative_to(file.resolve()):
+            raise LuthierError(str(out), "it would stand among the files that are read", "name a file outside of that folder with -o")
         if out.exists():
             raise LuthierError(str(out), "there is a file already", "remove it, or choose another name with -o")
         answers = cls(out)
-        for_what = fingerprint(
-            {"file": file_hash(file) if file.is_file() else "", "bundle": file_hash(bundle / "bundle.json"), "settings": settings}
-        )
+        asked: Json = file_hash(file) if file.is_file() else {str(one): file_hash(one) for one in file.rglob("*") if one.is_file()}
+        for_what = fingerprint({"file": asked, "bundle": file_hash(bundle / "bundle.json"), "settings": settings})
         if not answers._go_on(for_what):
             write_jsonl(answers.partial, [{"for": for_what}])
         return answers

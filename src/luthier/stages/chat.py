@@ -22,6 +22,8 @@ from luthier.stages.predict import bundle_of
 from luthier.stages.tune import device
 
 LEAVING = ("/quit", "/exit")
+TALKING = "Type and press Enter. /new begins a new conversation, /quit leaves."
+LABELLING = "Type a text and press Enter to see its likeliest labels. /quit leaves."
 BASE_REPLY_TOKENS = 256
 
 
@@ -41,7 +43,7 @@ def chat_with(name: str, temperature: float | None, seed: int | None, runs: Path
     n_reply = card.max_reply_tokens if card is not None else min(BASE_REPLY_TOKENS, speaker.max_tokens // 2)
     opening = [Message("system", card.system)] if card is not None and card.system else []
     said = list(opening)
-    for line in _lines():
+    for line in _lines(TALKING):
         if line == "/new":
             said = list(opening)
             continue
@@ -88,7 +90,7 @@ def _speaker(name: str, runs: Path) -> tuple[Speaker, bundle.Card | None]:
 
 
 def _classify_lines(speaker: Speaker, card: bundle.Card) -> None:
-    for line in _lines():
+    for line in _lines(LABELLING):
         (found,) = classify(speaker, Classify(card.labels), [Labelled("", _tidied(Message("user", line), card).text, None)])
         _tell_of_cut(speaker)
         best = sorted(range(len(found)), key=lambda i: -found[i])[:3]
@@ -104,8 +106,10 @@ def _tidied(message: Message, card: bundle.Card | None) -> Message:
     return waiting.messages[0]
 
 
-def _lines() -> Iterator[str]:
+def _lines(greeting: str) -> Iterator[str]:
     """The lines of the input, prompted for where somebody is typing."""
+    if sys.stdin.isatty():
+        sys.stderr.write(f"{greeting}\n")
     while True:
         if sys.stdin.isatty():
             sys.stderr.write("> ")

@@ -15,7 +15,7 @@ from luthier.core.progress import progress
 from luthier.core.runs import find_run
 from luthier.data.pipeline import Prepare, tidied
 from luthier.data.questions import Waiting, read_questions
-from luthier.data.record import BadRow
+from luthier.data.record import OR_DROP, BadRow
 from luthier.objectives import Classify
 from luthier.serve import bundle
 from luthier.stages import answering
@@ -95,7 +95,7 @@ def _readable(file: Path, card: bundle.Card) -> Iterator[Waiting]:
     complaints = Complaints()
     for row in read_questions(str(file), card.rows_layout, dict(card.rows_fields), card.rows_format):
         if isinstance(row, BadRow):
-            complaints.extend(row.as_error())
+            complaints.add(row.source, row.problem, row.fix.removesuffix(OR_DROP))
         else:
             yield row
     complaints.raise_if_any()

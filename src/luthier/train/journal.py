@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,14 +29,18 @@ class Journal:
     def __init__(self, path: Path, step: int) -> None:
         """Open the journal of a training that stands at `step`: lines of later steps are cut off."""
         self.path = path
-        self._entries = [entry for entry in read_entries(path) if entry["step"] <= step] if step else []
-        write_jsonl(path, [dict(entry) for entry in self._entries])
+        kept = [entry for entry in read_entries(path) if entry["step"] <= step] if step else []
+        # By event, since every step looks at them again.
+        self._entries: dict[str, list[Entry]] = {}
+        for entry in kept:
+            self._entries.setdefault(entry["event"], []).append(entry)
+        write_jsonl(path, [dict(entry) for entry in kept])
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - it stays open for the whole training
 
     def add(self, event: str, step: int, **fields: Json) -> None:
         """Append one line: what happened when `step` steps were taken."""
         entry: dict[str, Json] = {"event": event, "step": step, **fields}
-        self._entries.append(entry)
+        self._entries.setdefault(event, []).append(entry)
         try:
             self._file.write(dump(entry) + "\n")
         except OSError as error:
@@ -55,9 +59,9 @@ class Journal:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def of(self, event: str) -> list[Entry]:
+    def of(self, event: str) -> Sequence[Entry]:
         """The entries of one event, in order."""
-        return [entry for entry in self._entries if entry["event"] == event]
+        return self._entries.get(event, ())
 
     @property
     def last_validation(self) -> Entry | None:

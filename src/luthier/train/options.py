@@ -35,7 +35,9 @@ class Train:
         0.01, about="how strongly matrices shrink, times the step size", why="slight; embeddings, norms and biases are spared"
     )
     clip: Annotated[float, pydantic.Field(gt=0)] = option(
-        1.0, about="longest gradient (L2 norm) that is not shortened; inf for any", why="one odd batch cannot throw the model off"
+        1.0,
+        about="longest gradient (L2 norm) that is not shortened; a large number such as 1e9 shortens none",
+        why="one odd batch cannot throw the model off",
     )
     patience: Annotated[int, pydantic.Field(ge=1)] | None = option(
         None, about="stop after so many evaluations without a better one", why="off: the best checkpoint is kept in any case"

@@ -293,3 +293,17 @@ def test_a_shared_instruction_that_makes_all_rows_alike_is_pointed_out(tmp_path:
     (tmp_path / "all").mkdir()
     with pytest.raises(LuthierError, match="none of the 2 rows .* 78 were dropped .* share a long instruction"):
         run(tmp_path / "all", alike)
+
+
+def test_rows_that_all_have_labels_of_their_own_are_refused_for_that_and_not_for_being_alike(tmp_path: Path) -> None:
+    rows = [{**row, "intent": f"label {i % 45}"} for i, row in enumerate(messages(60))]
+    with pytest.raises(LuthierError, match="they have 45 labels, and the first row of each is needed for training"):
+        prepare(data(tmp_path, rows), Prepare(), 0, "labelled", tmp_path / "run")
+
+
+def test_labels_that_are_spelled_in_two_ways_are_pointed_out(tmp_path: Path) -> None:
+    spellings = ["Spare part", "spare-part", "-1", "1"]
+    rows = [{**row, "intent": spellings[i % 4]} for i, row in enumerate(messages(80))]
+    said = " ".join(prepare(data(tmp_path, rows), Prepare(), 0, "labelled", tmp_path / "run").warnings)
+    assert '"Spare part" and "spare-part"' in said
+    assert '"-1" and' not in said and 'and "-1"' not in said
