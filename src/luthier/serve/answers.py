@@ -40,6 +40,7 @@ class Choice:
     scores: dict[str, float] | None = None
     n_sent: int = 0
     _n_logprobs: int = 0
+    _offset: int = 0
     _is_thought_told: bool = False
 
     def take(self, told: Told) -> None:
@@ -155,13 +156,14 @@ class Choice:
             return {**lists, "top_logprobs": [{label: _log(p) for label, p in ranked}], "text_offset": [0]}
         growing, tokenizer = self.job.growing, self.job.served.tokenizer
         assert growing is not None, "what is no text to classify is generated"
-        names = [tokenizer.decode([token]) for token in self.tokens]
-        offsets = [0]
-        for name, token in zip(names, self.tokens, strict=True):
-            offsets.append(offsets[-1] + (0 if token in self.job.served.hidden_ids else len(name)))
         low, self._n_logprobs = self._n_logprobs, len(self.tokens)
-        top: list[Json] = [{tokenizer.decode([token]): logp for token, logp in growing.tops[t]} for t in range(low, len(names))]
-        return {"tokens": names[low:], "token_logprobs": self.logprobs[low:], "top_logprobs": top, "text_offset": offsets[low:-1]}
+        names = [tokenizer.decode([token]) for token in self.tokens[low:]]
+        offsets = [self._offset]
+        for name, token in zip(names, self.tokens[low:], strict=True):
+            offsets.append(offsets[-1] + (0 if token in self.job.served.hidden_ids else len(name)))
+        self._offset = offsets[-1]
+        top: list[Json] = [{tokenizer.decode([token]): logp for token, logp in tops} for tops in growing.tops[low : len(self.tokens)]]
+        return {"tokens": names, "token_logprobs": self.logprobs[low:], "top_logprobs": top, "text_offset": offsets[:-1]}
 
 
 @dataclass(frozen=True)

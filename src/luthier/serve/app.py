@@ -153,7 +153,8 @@ async def _answer(service: Service, asked: Asked, request: Request, answer: Answ
             service.meters.left.labels(name).inc()
             return Response(status_code=499)  # nobody reads it
         coming.result()
-        return JSONResponse(answer.whole(choices))
+        # Naming tokens takes its time where many log-probabilities were asked for; others are not kept waiting for it.
+        return await asyncio.to_thread(lambda: JSONResponse(answer.whole(choices)))
     finally:
         for task in (gone, coming):
             task.cancel()

@@ -17,6 +17,7 @@ class TokenLog:
     def __init__(self, path: Path) -> None:
         try:
             self._file: TextIO = open(path, "a", encoding="utf-8", opener=_private)  # noqa: SIM115 - it stays open
+            path.chmod(0o600)  # it may have been there before
         except OSError as error:
             raise LuthierError(str(path), f"it cannot be written: {error.strerror}", "choose another file for --log-tokens") from error
 

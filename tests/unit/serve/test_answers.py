@@ -144,10 +144,19 @@ def test_completions_continue_texts_and_token_ids(server: Running, bundles: dict
             assert choice.logprobs.text_offset[0] == 0 and len(choice.logprobs.tokens) == len(reply.tokens)
     one = client.completions.create(model="text", prompt=prompts[0], max_tokens=9)
     assert one.choices[0].text == wanted[0].text and one.object == "text_completion"
-    told = ["", ""]
-    for chunk in client.completions.create(model="text", prompt=texts, max_tokens=9, stream=True):
-        told[chunk.choices[0].index] += chunk.choices[0].text
-    assert told == [reply.text for reply in wanted]
+    told: list[dict] = [{"text": "", "tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []} for _ in texts]
+    for chunk in client.completions.create(model="text", prompt=texts, max_tokens=9, logprobs=2, stream=True):
+        (part,) = chunk.choices
+        told[part.index]["text"] += part.text
+        for name, values in part.logprobs or ():
+            if isinstance(values, list):
+                told[part.index][name] += values
+    whole = client.completions.create(model="text", prompt=texts, max_tokens=9, logprobs=2).choices
+    assert [one.pop("text") for one in told] == [reply.text for reply in wanted]
+    for one, choice in zip(told, whole, strict=True):
+        assert (one["tokens"], one["text_offset"]) == (choice.logprobs.tokens, choice.logprobs.text_offset)
+        assert one["token_logprobs"] == pytest.approx(choice.logprobs.token_logprobs, abs=1e-5)
+        assert [list(top) for top in one["top_logprobs"]] == [list(top) for top in choice.logprobs.top_logprobs]
 
 
 def test_models_are_listed_with_what_is_known_of_them(server: Running) -> None:

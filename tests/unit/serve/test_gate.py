@@ -24,6 +24,7 @@ from luthier.serve.keys import Keys, hash_of, new_key
 from luthier.serve.limits import Limits
 from luthier.serve.models import open_models
 from luthier.serve.server import Address, gated
+from luthier.serve.token_log import TokenLog
 
 QUESTION = [{"role": "user", "content": "tell me a long story"}]
 LONG = {"model": "tiny", "messages": QUESTION, "max_tokens": 200, "temperature": 2.0}
@@ -267,3 +268,13 @@ def test_an_address_that_is_taken_is_said() -> None:
         Address(port=taken.getsockname()[1]).bind()
     with pytest.raises(LuthierError, match="--host"):
         Address("no such host at all", 0).bind()
+
+
+def test_a_log_of_tokens_is_its_owners_alone_also_where_it_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "tokens.jsonl"
+    path.write_text("")
+    path.chmod(0o644)
+    log = TokenLog(path)
+    log.note("req_1", "tiny", [1, 2], [3])
+    log.close()
+    assert path.stat().st_mode & 0o077 == 0 and json.loads(path.read_text())["prompt"] == [1, 2]
