@@ -110,9 +110,8 @@ def _few_shot_replies(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides
         closest = nearest([answering.asked_text(row) for row in train], [answering.asked_text(row) for row in rows], n_shots)
         found = []
         for row, one in zip(rows, closest, strict=True):
-            shots = [train[i] for i in reversed(one)]
-            fitting = most_that_fit(shots, _asking(speaker, row), room)
-            found.append(behind(row, shots[len(shots) - (fitting[0] if fitting else 0) :]))
+            fitting = most_that_fit([train[i] for i in reversed(one)], _asking(speaker, row), room)
+            found.append(behind(row, fitting[0] if fitting else []))
         return found
 
     def measured(n_shots: int) -> float | None:

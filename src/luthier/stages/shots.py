@@ -15,13 +15,29 @@ S = TypeVar("S")
 
 Shot: TypeAlias = tuple[str, str | None]
 """A text and its label, which is None for the text that is asked about."""
+FULL = 0.75
+"""A prompt of this share of the room is full: to seek shorter examples for the rest is not worth rendering again and again."""
+MOST_IN_THE_WAY = 4
+"""Examples that are left out for their length, one by one, before the others are given up."""
 
 
-def most_that_fit(shots: Sequence[S], render: Callable[[Sequence[S]], list[int]], room: int) -> tuple[int, list[int]] | None:
-    """How many of the last `shots` leave a prompt within `room` tokens, and that prompt; None where not even none of them do.
+def most_that_fit(shots: Sequence[S], render: Callable[[Sequence[S]], list[int]], room: int) -> tuple[list[S], list[int]] | None:
+    """The last of `shots` that leave a prompt within `room` tokens, and that prompt; None where not even none of them do.
 
-    Examples that the model's template refuses (two turns of one role in a row, say) count as examples without room.
+    Examples that the model's template refuses (two turns of one role in a row, say) count as examples without room. One that
+    is too long, while a good part of the room stays empty, is left out for the sake of those before it.
     """
+    left = list(shots)
+    for _ in range(MOST_IN_THE_WAY + 1):
+        found = _last_that_fit(left, render, room)
+        if found is None or found[0] == len(left) or len(found[1]) > FULL * room:
+            break
+        del left[len(left) - found[0] - 1]
+    return None if found is None else (left[len(left) - found[0] :], found[1])
+
+
+def _last_that_fit(shots: Sequence[S], render: Callable[[Sequence[S]], list[int]], room: int) -> tuple[int, list[int]] | None:
+    """How many of the last `shots` in a row there is room for, and their prompt."""
 
     def with_last(n: int) -> list[int] | None:
         try:

@@ -94,7 +94,17 @@ def test_as_many_of_the_last_examples_stand_in_a_prompt_as_there_is_room_for() -
     for room in range(12):
         found = most_that_fit("abcdefgh", lambda kept: [*range(2), *kept], room)  # type: ignore[list-item]
         n = min(room - 2, 8)
-        assert found == (None if room < 2 else (n, [0, 1, *"abcdefgh"[8 - n :]]))
+        assert found == (None if room < 2 else ([*"abcdefgh"[8 - n :]], [0, 1, *"abcdefgh"[8 - n :]]))
+
+
+@pytest.mark.parametrize("n_long", [1, 2])
+def test_an_example_that_is_too_long_does_not_keep_out_those_that_there_is_room_for(n_long: int) -> None:
+    for place in range(6):
+        shots = ["bb"] * 5
+        shots[place:place] = ["a" * 99] * n_long
+        found = most_that_fit(shots, lambda kept: [0, *range(sum(map(len, kept)))], 30)
+        assert found is not None and found[0] == ["bb"] * 5
+    assert most_that_fit(["a" * 99] * 9, lambda kept: [0, *range(sum(map(len, kept)))], 30) == ([], [0])
 
 
 def test_examples_that_a_template_refuses_are_left_out() -> None:
@@ -103,7 +113,7 @@ def test_examples_that_a_template_refuses_are_left_out() -> None:
             raise LuthierError("a conversation", "no", "leave it")
         return [0]
 
-    assert most_that_fit("abc", refused, 9) == (1, [0])
+    assert most_that_fit("abc", refused, 9) == (["c"], [0])
 
 
 @pytest.mark.parametrize("context", [24, 60, 100, CONTEXT])
