@@ -62,15 +62,16 @@ def new_key(path: Path) -> str:
         LuthierError: the file holds something other than keys, or cannot be written.
 
     """
-    before = ""
-    if path.exists():
-        before = path.read_text(encoding="utf-8")
+    key = PREFIX + secrets.token_urlsafe(32)
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
         if before.strip():
             Keys.read(path)
         before = before if not before or before.endswith("\n") else before + "\n"
-    key = PREFIX + secrets.token_urlsafe(32)
-    write_text(path, f"{before}{hash_of(key)}\n")
-    path.chmod(0o600)
+        write_text(path, f"{before}{hash_of(key)}\n")
+        path.chmod(0o600)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LuthierError(str(path), f"no key can be added to it: {error}", "choose another file, in a folder that is yours") from error
     return key
 
 

@@ -270,6 +270,27 @@ def test_an_address_that_is_taken_is_said() -> None:
         Address("no such host at all", 0).bind()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_a_full_disk_takes_the_log_of_tokens_and_no_reply(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "tokens.jsonl").symlink_to("/dev/full")
+    service = service_of({}, model)
+    service.token_log = TokenLog(tmp_path / "tokens.jsonl")
+    with running(service) as server:
+        client = server.client()
+        assert client.chat.completions.create(model="tiny", messages=QUESTION, max_tokens=2).choices
+        stream = client.chat.completions.create(model="tiny", messages=QUESTION, max_tokens=2, stream=True)
+        assert list(stream)[-1].choices[0].finish_reason
+    service.token_log.close()
+    assert sum("could not be logged" in record.message for record in caplog.records) == 2
+
+
+def test_a_key_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"\xff\xfe")
+    for path in (tmp_path, tmp_path / "file", tmp_path / "file" / "keys.txt"):
+        with pytest.raises(LuthierError, match="choose another|make keys|make a key"):
+            new_key(path)
+
+
 def test_a_log_of_tokens_is_its_owners_alone_also_where_it_was_there_before(tmp_path: Path) -> None:
     path = tmp_path / "tokens.jsonl"
     path.write_text("")
