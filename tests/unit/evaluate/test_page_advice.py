@@ -10,6 +10,7 @@ from tests.made_runs import Made, write_replies, write_run
 
 from luthier.core.examples import Labelled
 from luthier.core.files import read_json, write_json
+from luthier.core.proofs import WHAT_TO_DO
 from luthier.evaluate.page import advice
 from luthier.evaluate.page.advice import RULES, Advice, Findings, Rule, advise
 from luthier.evaluate.page.confidence import confidence_of
@@ -94,6 +95,14 @@ def test_a_rule_speaks_where_it_should_and_says_what_to_do(name: str, tmp_path: 
 
 def test_every_rule_has_a_test_that_makes_it_speak() -> None:
     assert {rule.__name__ for rule in RULES} == {*BAD, "one_pair", "doubtful_labels", "silent"}
+
+
+def test_a_broken_proof_is_told_with_the_one_thing_to_do_about_it(tmp_path: Path) -> None:
+    detail = f"abc when they were set aside, def now. What to do: {WHAT_TO_DO['test_untouched']}"
+    one = advice.broken_proof(findings(tmp_path / "run", Made(proofs={"test_untouched": Proof(False, detail)})))
+    assert one is not None
+    assert one.because == "test untouched: abc when they were set aside, def now."
+    assert one.do.startswith("Put data/kept.jsonl.gz back as it was, or") and "fresh folder" not in one.do
 
 
 def test_nearly_equal_rows_on_two_sides_leak_as_groups_do(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from luthier.core.proofs import WHAT_TO_DO
 from luthier.data.profile import FEW_TRAINING_ROWS
 from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics import METRICS
@@ -66,7 +67,7 @@ def leak(found: Findings) -> Advice | None:
     shared = [counted(groups, "group") + " of rows"] * (groups > 0) + [counted(alike, "nearly equal row")] * (alike > 0)
     told = f"Shared by two sides of the split: {' and '.join(shared)}"
     if not shared:
-        told = f"Rows changed after they were split: {proof['detail']}"
+        told = f"Rows changed after they were split: {_found(proof)}"
     return Advice(
         "The test leaks: do not believe the scores",
         f"{told}. So the model was tested on what it had seen.",
@@ -78,16 +79,22 @@ def leak(found: Findings) -> Advice | None:
 def broken_proof(found: Findings) -> Advice | None:
     """A proof fails, other than the certificate, which has a rule of its own."""
     proofs = found.material.report["proofs"].items()
-    broken = [(name, one["detail"]) for name, one in proofs if not one["holds"] and name != "split_certificate"]
+    broken = {name: one for name, one in proofs if not one["holds"] and name != "split_certificate"}
     if not broken:
         return None
-    named = "; ".join(f"{name.replace('_', ' ')}: {detail}" for name, detail in broken)
+    named = "; ".join(f"{name.replace('_', ' ')}: {_found(one)}" for name, one in broken.items())
+    fixes = dict.fromkeys(WHAT_TO_DO.get(name, "run the recipe again in a fresh folder (--runs DIR)") for name in broken)
     return Advice(
         "A proof fails: do not use this model",
         f"{named}.",
-        "Run the recipe again in a fresh folder (--runs DIR). If it fails again, leave the model alone and report it with the run's "
-        "report.json: the numbers on this page may be about something else than what would be served.",
+        f"{'; '.join(f'{fix[0].upper()}{fix[1:]}' for fix in fixes)}. If it fails again, leave the model alone: the numbers on this page "
+        "may be about something else than what would be served.",
     )
+
+
+def _found(proof: Mapping[str, Any]) -> str:
+    """What a proof that fails found, without what to do about it, which stands by itself."""
+    return str(proof["detail"]).partition(". What to do: ")[0]
 
 
 def classical_is_ahead(found: Findings) -> Advice | None:
