@@ -145,6 +145,15 @@ OPTIONS: dict[str, tuple[dict[str, object], str, str]] = {
     "a metric of another task": ({"goal__metric": "chrf"}, "[goal] metric", ""),
     "a bar that cannot be reached": ({"goal__at_least": 75}, "[goal] at_least", "0.75"),
     "a system that is not compared": ({"goal__beat": ["gpt"]}, "[goal] beat", "base"),
+    "a seed below 0": ({"seed": -1}, "seed", "0 or more"),
+    "no layers to adapt": ({"method__kind": "lora", "method__targets": []}, "[method] targets", "nothing would be trained"),
+    "a source without a name": ({"data__source": ""}, "[data] source", "names no file"),
+    "a column with two roles": ({"data__fields": {"text": "message", "label": "message"}}, "[data] fields", "text and label"),
+    "the labels as groups": (
+        {"data__fields": {"text": "message", "label": "intent"}, "data__group": "intent"}, "[data] group", "one side only",
+    ),
+    "another encoding than the file's": ({"data__encoding": "utf-16"}, "rows.csv:1", "UTF-16"),
+    "an encoding that encodes nothing": ({"data__encoding": "undefined"}, "[data] encoding", "not an encoding"),
     "a name that names no folder": ({"name": "a/b"}, "name", "folder"),
     "patience without validation": (
         {"train__patience": 2, "data__split": {"train": 0.8, "validation": 0.0, "test": 0.2}}, "[train] patience", "no effect",

@@ -108,7 +108,7 @@ def _known(name: str) -> str:
     try:
         "a".encode(name)
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, UnicodeError):
         fix = 'try "utf-8", "cp1252" or "utf-16"'
         raise LuthierError("[data] encoding", f'"{name}" is not an encoding that Python knows', fix) from None
 
@@ -204,7 +204,7 @@ def _byte_lines(file: RawFile) -> Iterator[str | BadRow]:
             line = line.removesuffix(b"\n").removesuffix(b"\r")  # noqa: PLW2901
             try:
                 yield line.decode(file.encoding)
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 yield BadRow(file.place(number), _undecodable(error, file.encoding), _ENCODING_FIX)
 
 
@@ -215,7 +215,7 @@ def _text_lines(file: RawFile, newline: str) -> Iterator[str | BadRow]:
             for line in text:
                 number += 1
                 yield line.removesuffix(newline).removesuffix("\r")
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             problem = "here or a little later, " + _undecodable(error, file.encoding)
             raise LuthierError(file.place(number + 1), problem, _ENCODING_FIX) from error
 
@@ -235,8 +235,8 @@ def chunks(file: RawFile) -> Iterator[str]:
             piece = raw.read(CHUNK_BYTES)
             try:
                 text = decoder.decode(piece, final=not piece)
-            except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
+            except UnicodeError as error:
+                line += error.object[: error.start].count(b"\n") if isinstance(error, UnicodeDecodeError) else 0
                 raise LuthierError(file.place(line), _undecodable(error, file.encoding), _ENCODING_FIX) from error
             if "\0" in text:
                 line += text[: text.index("\0")].count("\n")
@@ -253,5 +253,7 @@ _NUL_FIX = "remove it; the file may have been damaged, or be in UTF-16: then set
 _ENCODING_FIX = 'save the file as UTF-8, or name its encoding under [data], for example encoding = "cp1252"'
 
 
-def _undecodable(error: UnicodeDecodeError, encoding: str) -> str:
+def _undecodable(error: UnicodeError, encoding: str) -> str:
+    if not isinstance(error, UnicodeDecodeError):
+        return f"this is not {encoding.upper()} text ({error})"
     return f"the byte 0x{error.object[error.start]:02x} is not {encoding.upper()} text"

@@ -70,7 +70,8 @@ def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str)
     counts = label_counts(rows)
     if len(counts) == 1:
         only = next(iter(counts))
-        complaints.add(where, f'every row has the label "{only}", and to classify takes at least two', "add rows with other labels")
+        left = f" left after {len(dropped):,} were dropped" if dropped else ""
+        complaints.add(where, f'every row{left} has the label "{only}", and to classify takes at least two', "add rows with other labels")
     for label, by_side in counts.items():
         if by_side["train"] == 0:
             sides = " and ".join(side for side in SIDES if by_side[side])
@@ -128,11 +129,15 @@ def settings_warning(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[s
     differ = [name for name in new if old and old.get(name) != new[name]]
     if not differ:
         return []
-    changes = ", ".join(f"{name} was {old.get(name)}, is {new[name]}" for name in differ)
+    changes = ", ".join(f"{name} was {_setting(old.get(name))}, is {_setting(new[name])}" for name in differ)
     return [
         f"Rows keep the sides that an earlier run recorded, though settings have changed ({changes}). "
-        "Delete data/split.json to split afresh."
+        "Delete data/split.json in the run's folder to split afresh."
     ]
+
+
+def _setting(value: Json) -> str:
+    return "not set" if value is None else str(value)
 
 
 def _label_warnings(counts: Mapping[str, Mapping[str, int]], split: Split) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -55,6 +55,18 @@ class Data:
         "unknown", about='the licence of the rows: an SPDX id such as "CC-BY-4.0", or words', why="nobody has said; the model card says so"
     )
     split: Split = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
+
+    def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
+        """A source without a name, a column with two roles, and groups that would keep a label on one side."""
+        if not all(one.strip() for one in ((self.source,) if isinstance(self.source, str) else self.source)):
+            yield "source", "names no file", "give a file, several, or a folder"
+        columns = list(self.fields.values())
+        for column in sorted({one for one in columns if columns.count(one) > 1}):
+            roles = " and ".join(role for role, one in self.fields.items() if one == column)
+            yield "fields", f'names the column "{column}" for {roles}', "give each its own column"
+        if self.group is not None and self.group == self.fields.get("label"):
+            fix = "name a column that ties rows together, such as the customer's, or remove it"
+            yield "group", "is the column of the labels, so each label would stand on one side only", fix
 
 
 @dataclass(frozen=True)

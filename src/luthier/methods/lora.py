@@ -7,7 +7,7 @@ Hu and others, 2021, arXiv:2106.09685, section 4.1; A is drawn as the authors' c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -67,6 +67,11 @@ class LoRA:
         about='the layers to adapt: "all-linear", or names or ends of names such as "q_proj"',
         why="all layers learn more than attention alone",
     )
+
+    def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
+        """An empty list of layers, beside which nothing would be trained."""
+        if not self.targets:
+            yield "targets", "names no layer, so nothing would be trained", 'name layers, such as ["q_proj", "v_proj"], or remove it'
 
     @property
     def starts_as_identity(self) -> bool:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+import pydantic
 
 from luthier.core.loading import Default, defaults, load, option, read_given, required
 from luthier.data.pipeline import Prepare
@@ -56,7 +58,9 @@ class Recipe:
         LoRA(), about="how the model may change", why="small files, little memory, and hard to break what the base knows"
     )
     train: Train = option(Train(), about="how long and how fast")
-    seed: int = option(0, about="every random draw is a function of it", why="any number will do; the same one repeats the run")
+    seed: Annotated[int, pydantic.Field(ge=0, lt=2**63)] = option(
+        0, about="every random draw is a function of it", why="any number will do; the same one repeats the run"
+    )
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
         """What no single section can see: names that make no folder, and options without effect."""
