@@ -91,6 +91,10 @@ def test_a_web_page_that_points_its_name_here_is_turned_away(server: Running) ->
         assert web.get("/v1/models", headers={"host": host}).status_code == status
     answer = web.get("/v1/models", headers={"origin": "https://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
+    # Without a type, or with one of a form's, a browser would send the request unasked.
+    for kind in ({}, {"content-type": "text/plain"}, {"content-type": "application/x-www-form-urlencoded"}):
+        told = web.post("/v1/chat/completions", content=json.dumps({"model": "tiny", "messages": QUESTION}), headers=kind)
+        assert told.status_code == 400
 
 
 @pytest.mark.parametrize("says_its_length", [True, False])
