@@ -116,7 +116,7 @@ def derive(base: Licence, data: Licence) -> Outcome:
         return Outcome("other", " and ".join(one.id for _, one in both if "custom" in one.demands), tuple(conflicts), tuple(conditions))
     strictest = max((base, data), key=_weight)
     both_share = "share-alike" in base.demands and "share-alike" in data.demands
-    id_ = re.sub(r"-(only|or-later)$", "", _later(strictest) if both_share and base.id != data.id else strictest.id)
+    id_ = max(_terms(base) & _terms(data)) if both_share and base.id != data.id else _plain(strictest.id)
     if id_ in _NOT_AT_THE_HUB:
         return Outcome("other", id_, tuple(conflicts), tuple(conditions))
     return Outcome(_AT_THE_HUB.get(id_, id_), None, tuple(conflicts), tuple(conditions))
@@ -127,8 +127,14 @@ def _weight(one: Licence) -> int:
     return 4 * ("non-commercial" in one.demands) + 2 * ("share-alike" in one.demands) + ("attribution" in one.demands)
 
 
-def _later(one: Licence) -> str:
-    return _LATER.get(one.id, one.id)
+def _plain(id_: str) -> str:
+    """An id without whether later versions are allowed."""
+    return re.sub(r"-(only|or-later)$", "", id_)
+
+
+def _terms(one: Licence) -> frozenset[str]:
+    """The licences that what is made from a share-alike work may go under."""
+    return frozenset({_plain(one.id), _LATER.get(one.id, _plain(one.id))})
 
 
 def _each(both: Sequence[tuple[str, Licence]]) -> list[str]:
@@ -151,7 +157,7 @@ def _together(base: Licence, data: Licence) -> list[str]:
     for one, other, names in ((base, data, ("base", "data")), (data, base, ("data", "base"))):
         if shared in one.demands and "non-commercial" in other.demands and "non-commercial" not in one.demands:
             return [f"the {names[0]} must stay under {one.said}, which allows trade, and the {names[1]} ({other.said}) forbids it"]
-    if shared in base.demands and shared in data.demands and _later(base) != _later(data):
+    if shared in base.demands and shared in data.demands and not _terms(base) & _terms(data):
         return [f"base and data must each stay under their own licence, {base.said} and {data.said}: both cannot be kept"]
     return []
 
