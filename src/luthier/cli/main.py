@@ -38,8 +38,9 @@ def run(arguments: Sequence[str]) -> int:
         code = app(args=list(arguments), standalone_mode=False, prog_name="luthier")
     except LuthierError as error:
         return _refuse(error, as_json)
-    except typer.Abort:
-        return EXIT_CODE
+    except typer.Abort as aborted:
+        # The parser's library takes the end of any file for a wish to stop.
+        return _our_bug() if isinstance(aborted.__cause__, EOFError) else EXIT_CODE
     except typer.TyperException as error:
         return _refuse(_misused(error), as_json)
     except Interrupted as stopped:
@@ -57,6 +58,8 @@ def run(arguments: Sequence[str]) -> int:
         return _our_bug()
     except Exception:
         return _our_bug()
+    if code == EXIT_CODE:  # the library's answer to Ctrl-C, where nothing could be saved
+        print("stopped", file=sys.stderr)  # noqa: T201 - the last words before leaving
     return code if isinstance(code, int) else 0
 
 

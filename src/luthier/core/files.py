@@ -7,12 +7,21 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json, dump
+
+
+class DamagedFileError(LuthierError, ValueError):
+    """A file of ours that is not as we write it: cut off, edited, or hit by a failing disk."""
+
+    def __init__(self, path: Path, problem: object) -> None:
+        fix = "restore it, or remove the run's folder and give the recipe to `luthier run` again"
+        super().__init__(str(path), f"it is damaged: {problem}", fix)
 
 
 @contextlib.contextmanager
@@ -57,8 +66,16 @@ def write_json(path: Path, value: Json) -> None:
 
 
 def read_json(path: Path) -> Json:
-    """Read one JSON document of ours."""
-    value: Json = json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON document of ours.
+
+    Raises:
+        DamagedFileError: it is not JSON.
+
+    """
+    try:
+        value: Json = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(path, error) from error
     return value
 
 
@@ -84,11 +101,29 @@ def write_jsonl(path: Path, rows: Iterable[Json]) -> None:
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Json]]:
-    """The objects of a JSONL file of ours, one at a time."""
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                yield json.loads(line)
+    """The objects of a JSONL file of ours, one at a time.
+
+    Raises:
+        DamagedFileError: it is gone or cut off, or a line of it is not JSON.
+
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else open(path, encoding="utf-8") as file:
+            lines = filter(str.strip, file)
+            while line := next(lines, ""):
+                yield _object(path, line)
+    except FileNotFoundError as error:
+        raise DamagedFileError(path, "it is gone") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile, UnicodeDecodeError) as error:
+        raise DamagedFileError(path, error) from error
+
+
+def _object(path: Path, line: str) -> dict[str, Json]:
+    try:
+        found: dict[str, Json] = json.loads(line)
+    except ValueError as error:
+        raise DamagedFileError(path, error) from error
+    return found
 
 
 def file_hash(path: Path) -> str:

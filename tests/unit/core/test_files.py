@@ -154,3 +154,22 @@ def test_hashes_are_sha256(tmp_path: Path) -> None:
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     (tmp_path / "a").write_bytes(b"abc")
     assert file_hash(tmp_path / "a") == text_hash("abc") == expected
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz"])
+@pytest.mark.parametrize("n_left", [0.5, 0.9])
+def test_a_file_of_ours_that_is_cut_off_is_said_to_be_damaged(name: str, n_left: float, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write_jsonl(path, [{"id": i, "text": f"row {i * 7919}"} for i in range(200)])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * n_left) - 3])
+    with pytest.raises(LuthierError, match="it is damaged") as caught:
+        list(read_jsonl(path))
+    assert caught.value.where == str(path)
+
+
+def test_a_file_of_ours_that_is_gone_or_not_json_is_said_to_be_damaged(tmp_path: Path) -> None:
+    with pytest.raises(LuthierError, match="it is gone"):
+        list(read_jsonl(tmp_path / "rows.jsonl"))
+    (tmp_path / "bundle.json").write_text('{"format": ')
+    with pytest.raises(LuthierError, match="it is damaged"):
+        read_json(tmp_path / "bundle.json")
