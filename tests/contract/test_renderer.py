@@ -318,6 +318,22 @@ def test_what_a_person_types_is_never_a_special_token(template: str) -> None:
         assert renderer.parse(renderer.reply(marked)).text == content
 
 
+def test_nothing_that_a_caller_says_of_tools_is_a_special_token() -> None:
+    """Descriptions, names and options come from whoever calls, and must not end a turn or begin one."""
+    tokenizer = tokenizer_of("thinking")
+    renderer = Renderer(tokenizer)
+    n_marks = []
+    for text in ("ab", "a" + "".join(sorted(tokenizer.special_texts)) + "b"):
+        tool = {"type": "function", "function": {"name": f"f{text}", "description": text, "parameters": {text: {"enum": [text]}}}}
+        call = ToolCall("1", f"f{text}", "{}")
+        asked, answered = Message("user", "?"), Message("tool", "x", tool_call_id="1")
+        chat = Chat("", (asked, Message("assistant", "", tool_calls=(call,)), answered), (tool,))
+        tokens = renderer.prompt(chat)
+        n_marks.append(sum(token in tokenizer.special_ids for token in tokens))
+        assert tokenizer.decode(tokens).count(text) >= 2, "the text itself is there"
+    assert n_marks[0] == n_marks[1], "only the template writes special tokens"
+
+
 def test_a_text_to_classify_holds_no_special_token_and_a_corpus_may() -> None:
     renderer = Renderer(tokenizer_of("chatml"))
     spelled = sorted(renderer.tokenizer.special_texts)[0]

@@ -22,6 +22,10 @@ SHELF = 64
 """Sequences that are remembered at most, so that looking through them stays quick."""
 
 
+LONG, WORTH = 2048, 0.125
+"""Of a prompt of more than `LONG` tokens, less than this share is not worth knowing: behind what is known, attention needs masks."""
+
+
 @dataclass(frozen=True, eq=False)
 class Shelved:
     """A sequence that has ended: its tokens, and their keys and values (G, T, D) of each layer."""
@@ -137,7 +141,8 @@ class Cache:
             if one.tokens[0] == prompt[0] and (n := n_shared(one.tokens, prompt)) > best.n:
                 best = Known(n, one.keys, one.values)
                 self.shelf.insert(0, self.shelf.pop(i))  # used last, so forgotten last
-        return Known(min(best.n, len(prompt) - 1), best.keys, best.values)
+        n = min(best.n, len(prompt) - 1)
+        return Known(0 if len(prompt) > LONG and n < WORTH * len(prompt) else n, best.keys, best.values)
 
     def _filled(self, forest: Forest, paths: list[Tokens], begun: list[Known]) -> tuple[list[Tensor], list[Tensor]]:
         """Keys and values (G, N, D) of a forest with what is known at its places."""

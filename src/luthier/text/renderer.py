@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -218,17 +218,32 @@ class Renderer:
 
     def _text(self, chat: Chat, add_generation_prompt: bool) -> str:
         messages = [_template_message(self._shielded_message(message)) for message in chat.messages]
+        tools = tuple(self._shielded_json(tool) for tool in chat.tools)
+        options = self._shielded_json(chat.template_options)
         try:
-            return self.tokenizer.apply_template(messages, chat.tools, add_generation_prompt, chat.template_options)
+            return self.tokenizer.apply_template(messages, tools, add_generation_prompt, options)  # type: ignore[arg-type]
         except ValueError as error:
             raise LuthierError(
                 chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template"
             ) from error
 
     def _shielded_message(self, message: Message) -> Message:
-        calls = tuple(replace(call, arguments=self._shielded(call.arguments)) for call in message.tool_calls)
+        calls = tuple(
+            replace(call, name=self._shielded(call.name), arguments=self._shielded(call.arguments)) for call in message.tool_calls
+        )
         reasoning = None if message.reasoning is None else self._shielded(message.reasoning)
-        return replace(message, content=self._shielded(message.text), reasoning=reasoning, tool_calls=calls)
+        name = None if message.name is None else self._shielded(message.name)
+        return replace(message, content=self._shielded(message.text), reasoning=reasoning, tool_calls=calls, name=name)
+
+    def _shielded_json(self, value: Json) -> Json:
+        """The same in all texts of a value: in the description of a tool, say."""
+        if isinstance(value, str):
+            return self._shielded(value)
+        if isinstance(value, Mapping):
+            return {self._shielded(name): self._shielded_json(item) for name, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._shielded_json(item) for item in value]
+        return value
 
     def _refuse_what_cannot_be_rendered(self, chat: Chat) -> None:
         where = chat.source or "a conversation"

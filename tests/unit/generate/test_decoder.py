@@ -11,6 +11,7 @@ from tests.small import N_VOCABULARY, decoder_of, network_of, tokenizer_of
 
 from luthier.core.errors import LuthierError
 from luthier.core.generator import Sampling
+from luthier.generate import cache
 from luthier.generate.adapters import Adapters
 from luthier.generate.decoder import Decoder
 from luthier.generate.engine import Engine
@@ -134,6 +135,20 @@ def test_what_has_ended_is_remembered_and_what_is_too_much_forgotten() -> None:
     decoder.add(late)
     decoder.step()
     assert late.n_cached == 0
+
+
+def test_little_is_not_worth_knowing_of_a_long_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "LONG", 20)
+    network = network_of("llama")
+    decoder = Decoder(Adapters(network), shelf_tokens=200)
+    long = [7, *range(10, 50)]
+    for prompt, n_cached in (([*long[:4], 60], 0), (long, 0), ([*long[:8], 61, 62], 8), ([*long[:30], 63], 30)):
+        one = growing(prompt, Sampling(2))
+        decoder.add(one)
+        while not decoder.is_idle:
+            decoder.step()
+        assert one.n_cached == n_cached
+        assert tuple(one.tokens) == alone(network, prompt, Sampling(2))
 
 
 def test_a_prompt_that_ends_within_what_another_knows_is_still_answered() -> None:

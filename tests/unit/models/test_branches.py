@@ -132,3 +132,17 @@ def test_a_network_says_the_same_by_the_mask_and_in_branches(kind: str) -> None:
         network.states(forest.tokens_N[None], forest.depth_N[None], dataclasses.replace(layout, dense=dense)) for dense in (True, False)
     ]
     torch.testing.assert_close(said[1], said[0], rtol=1e-9, atol=1e-10)
+
+
+def test_a_forest_like_a_comb_attends_by_masks_and_others_in_branches() -> None:
+    comb = [[*range(100, 100 + n), 5, n % 7] for n in range(1, 600)]
+    assert not plan_branches(forest_of(comb).leave_N).pays
+    for shape, rows in SHAPES.items():
+        assert plan_branches(forest_of(rows).leave_N).pays, shape
+    network = network_of("llama", max_position_embeddings=700, vocab_size=800)
+    forest = forest_of(comb[::40])
+    layout = trees(forest)
+    said = [
+        network.states(forest.tokens_N[None], forest.depth_N[None], dataclasses.replace(layout, dense=dense)) for dense in (True, False)
+    ]
+    torch.testing.assert_close(said[1], said[0], rtol=1e-9, atol=1e-10)

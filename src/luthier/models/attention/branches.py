@@ -29,8 +29,14 @@ MIN_REPEATED = 128
 MAX_PADDING = (8, 0.1)
 """Causal sequences share a call while the shortest lacks no more than so many nodes and this share of the longest."""
 
-_forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
+MERGING = 64
+"""Merging a block costs its queries about as much as so many keys would."""
+TOO_DEAR = 2.0
+"""Where branches would cost so many times what masks cost, masks are taken: a forest shaped like a comb is all small blocks."""
+
+# PyTorch keeps these two to itself; a build without them attends by masks.
+_forward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu", None)
+_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attention_for_cpu_backward", None)
 
 
 @dataclass(frozen=True)
@@ -62,10 +68,14 @@ class Bucket:
 
 @dataclass(frozen=True, eq=False)
 class Branches:
-    """How the attention of one forest is cut: causal buckets, and blocks of what grew from long segments."""
+    """How the attention of one forest is cut: causal buckets, and blocks of what grew from long segments.
+
+    `pays` says whether that is cheaper than masks, tree by tree.
+    """
 
     buckets: tuple[Bucket, ...]
     blocks: tuple[Block, ...]
+    pays: bool = True
 
 
 def plan_branches(leave_N: Tensor) -> Branches:
@@ -83,7 +93,12 @@ def plan_branches(leave_N: Tensor) -> Branches:
             apart[parent[s]] = True
     sequences, owned = _sequences(starts, stops, parent, is_leaf, apart)
     blocks = tuple(Block(int(starts[s]), int(stops[s]), int(stops[s]), int(ends[s])) for s in np.flatnonzero(apart))
-    return Branches(tuple(_buckets(sequences, owned, leave_N.device)), blocks)
+    buckets = tuple(_buckets(sequences, owned, leave_N.device))
+    trees = ends[[s for s, above in enumerate(parent) if above < 0]]
+    by_mask = float((np.diff(trees, prepend=0).astype(np.float64) ** 2).sum())
+    in_branches = sum(bucket.node_BL.numel() * bucket.node_BL.shape[1] for bucket in buckets)
+    in_branches += sum((block.stop - block.start) * (block.last - block.first + MERGING) for block in blocks)
+    return Branches(buckets, blocks, _forward is not None and in_branches <= TOO_DEAR * by_mask + MERGING**2)
 
 
 def _parents(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> list[int]:

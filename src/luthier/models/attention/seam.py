@@ -140,7 +140,7 @@ def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layo
     """Each tree apart, since none sees another; a tree that is one branch needs no mask."""
     if layout.kept is not None:
         layout.kept[int(module.layer_idx)] = (key[0], value[0])  # type: ignore[arg-type]
-    if not layout.dense and _in_branches_is_exact(query, value, layout, window, scoring):
+    if not layout.dense and _in_branches_is_exact(query, value, layout, window, scoring) and layout.branches.pays:
         q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
         scale = query.shape[-1] ** -0.5 if scoring.scale is None else scoring.scale
         return attend_in_branches(q, k, v, layout.branches, scale).transpose(0, 1)[None]
