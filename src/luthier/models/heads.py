@@ -39,10 +39,11 @@ class RowHead(nn.Module):
 
 def pool(states_MD: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
     """The rows' states (R, D): each row's last, or the mean over its tokens. A shared node counts for each of its rows."""
+    # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
     if pooling == "last":
-        return states_MD[batch.pool_R]
+        return states_MD.index_select(0, batch.pool_R)
     sums = torch.zeros(batch.n_rows, states_MD.shape[-1], dtype=states_MD.dtype, device=states_MD.device)
-    sums = sums.index_add(0, batch.path_row_P, states_MD[batch.path_P])
+    sums = sums.index_add(0, batch.path_row_P, states_MD.index_select(0, batch.path_P))
     return sums / torch.bincount(batch.path_row_P, minlength=batch.n_rows)[:, None].to(sums.dtype)
 
 

@@ -31,7 +31,7 @@ class Outputs:
         The output layer runs once for each distinct source state, in chunks.
         """
         sources, where = torch.unique(batch.source_S, return_inverse=True)
-        states = self.states_MD[sources]
+        states = self.states_MD.index_select(0, sources)
         n_chunk = max(1, MAX_LOGITS // self.network.n_vocabulary)
         if len(sources) <= n_chunk:
             return self._logps(states, where, batch.target_S)
@@ -56,4 +56,6 @@ class Outputs:
 
     def _logps(self, states: Tensor, where: Tensor, target: Tensor) -> Tensor:
         logits = self.network.logits(states).to(self._exact_dtype)
-        return logits[where, target] - logits.logsumexp(-1)[where]
+        # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
+        wanted = logits.flatten().index_select(0, where * logits.shape[-1] + target)
+        return wanted - logits.logsumexp(-1).index_select(0, where)
