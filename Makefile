@@ -14,10 +14,10 @@ demo: $(VENV)/.installed
 	$(BIN)/luthier demo
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -n 2 -m "not prove"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not prove"
 
 check: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -n 2 -m "not prove and not slow" --ignore=tests/e2e
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not prove and not slow" --ignore=tests/e2e
 
 prove: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m prove
