@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.metrics.loss import nats_and
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
@@ -30,13 +29,7 @@ class BitsPerByte:
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(bits, bytes) per row; a row without bytes or without a finite loss cannot be judged."""
         assert len(gold) == len(answers), "one answer for each row"
-        found = [
-            (said.loss_nats / math.log(2), said.n_bytes)
-            if said.loss_nats is not None and math.isfinite(said.loss_nats) and said.n_bytes
-            else (math.nan, math.nan)
-            for said in answers
-        ]
-        return np.array(found, dtype=np.float64).reshape(len(gold), 2)
+        return nats_and([said.n_bytes for said in answers], answers) / (math.log(2), 1.0)
 
     def failure(self, gold: Sequence[Gold]) -> None:
         """None: a loss has no upper bound."""

@@ -13,6 +13,15 @@ from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
+def nats_and(counts: Sequence[int | None], answers: Sequence[Answer]) -> Floats:
+    """(nats, count) per answer, rows × 2; NaN where there is nothing to count or no finite loss."""
+    found = [
+        (said.loss_nats, count) if said.loss_nats is not None and math.isfinite(said.loss_nats) and count else (math.nan, math.nan)
+        for said, count in zip(answers, counts, strict=True)
+    ]
+    return np.array(found, dtype=np.float64).reshape(len(answers), 2)
+
+
 @dataclass(frozen=True)
 class Loss:
     """Nats of the true text summed over rows, divided by its tokens summed over rows.
@@ -30,13 +39,7 @@ class Loss:
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(nats, tokens) per row; a row without tokens or without a finite loss cannot be judged."""
         assert len(gold) == len(answers), "one answer for each row"
-        found = [
-            (said.loss_nats, said.n_tokens)
-            if said.loss_nats is not None and math.isfinite(said.loss_nats) and said.n_tokens
-            else (math.nan, math.nan)
-            for said in answers
-        ]
-        return np.array(found, dtype=np.float64).reshape(len(gold), 2)
+        return nats_and([said.n_tokens for said in answers], answers)
 
     def failure(self, gold: Sequence[Gold]) -> None:
         """None: a loss has no upper bound."""
