@@ -178,6 +178,22 @@ def test_training_rows_are_counted_from_the_rows_where_the_record_is_lost(good: 
     assert advice.few_training_rows(of(Material(good.material.report))) is None
 
 
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("", "Set [head] label_smoothing to 0.1, train for fewer epochs, or choose the bar"),
+        ("[head]\nlabel_smoothing = 0.05\n", "Set [head] label_smoothing to 0.1, train for fewer epochs, or choose the bar"),
+        ("[head]\nlabel_smoothing = 0.1\n", "The recipe has label_smoothing = 0.1 already, and much more costs accuracy. Train for fewer"),
+        ("[head]\nlabel_smoothing = 0.2\n", "The recipe has label_smoothing = 0.2 already, and much more costs accuracy. Train for fewer"),
+    ],
+)
+def test_what_the_recipe_has_already_is_not_advised(head: str, said: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", Made(sure=0.99))
+    run.recipe.write_text(run.recipe.read_text(encoding="utf-8") + head, encoding="utf-8")
+    one = advice.too_sure(of(read_material(run)))
+    assert one is not None and one.do.startswith(said)
+
+
 def test_rules_that_are_about_labels_are_silent_about_replies(tmp_path: Path) -> None:
     found = of(read_material(write_replies(tmp_path / "run")))
     assert [rule.__name__ for rule in RULES if rule(found) is not None] == []

@@ -23,6 +23,8 @@ WIDE = 0.1
 """Half the width of an interval, as a share of the metric's range, above which small gains cannot be seen."""
 MANY_LOOKS = 5
 MUCH_DROPPED = 0.3
+SMOOTHING = 0.1
+"""The label smoothing that is usual (Szegedy and others, 2016, arXiv:1512.00567) and worth a try."""
 NOT_SHOWN = "not shown yet: "
 """How the verdict's evidence begins where a number leans the right way and may be chance."""
 ALIKE = 0.9
@@ -265,9 +267,17 @@ def too_sure(found: Findings) -> Advice | None:
     return Advice(
         "Do not take its probabilities for chances",
         f"Its answers have a mean probability of {one.sure.as_text}, and {one.right.as_text} of them are right (n = {one.right.n:,}).",
-        "Set [head] label_smoothing to 0.1, train for fewer epochs, or choose the bar of --abstain-below from the figure on confidence, "
-        "not from what the number seems to promise.",
+        f"{_smoother(found.material)} or choose the bar of --abstain-below from the figure on confidence, not from what the number seems "
+        "to promise.",
     )
+
+
+def _smoother(material: Material) -> str:
+    """What in the recipe makes a classifier less sure of itself, as far as it is not done yet."""
+    now = float(material.options.get("head", {}).get("label_smoothing", 0.0))
+    if now >= SMOOTHING:
+        return f"The recipe has label_smoothing = {now:g} already, and much more costs accuracy. Train for fewer epochs,"
+    return f"Set [head] label_smoothing to {SMOOTHING:g}, train for fewer epochs,"
 
 
 def silent(found: Findings) -> Advice | None:

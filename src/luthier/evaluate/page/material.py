@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class Material:
     def seed(self) -> int:
         """The run's."""
         return int(self.report["seed"])
+
+    @cached_property
+    def options(self) -> Mapping[str, Any]:
+        """The recipe's sections and options; none where the recipe is not there."""
+        return tomllib.loads(self.recipe)
 
     @cached_property
     def test(self) -> Mapping[str, AnyExample]:

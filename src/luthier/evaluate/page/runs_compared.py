@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -170,7 +169,7 @@ def _parted(found: Sequence[Material], systems: Sequence[System], metric: AnyMet
 
 def _differing(found: Sequence[Material]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The options on which the recipes differ, with their values as TOML's JSON; `–` where one lacks it."""
-    tables = [dict(_options(tomllib.loads(material.recipe), "")) for material in found]
+    tables = [dict(_options(material.options, "")) for material in found]
     for option in dict.fromkeys(name for table in tables for name in table):
         values = tuple(table.get(option, "–") for table in tables)
         if len(set(values)) > 1 and option != "name":
