@@ -306,6 +306,12 @@ def test_the_container_installs_the_lock_runs_as_nobody_in_particular_and_asks_f
     assert "--host" in command and "--keys" in command
 
 
+def test_the_container_is_built_with_its_health_check_by_tools_whose_own_format_has_none() -> None:
+    lines = container_text(CARD, WHEEL, None).splitlines()
+    (podman,) = (line for line in lines if "podman build" in line)
+    assert "--format docker" in podman and f"-t {CARD.name.lower()} ." in podman
+
+
 def test_a_base_in_a_folder_is_mounted_where_it_was() -> None:
     assert '-v "/models/mine:/models/mine:ro"' in container_text(CARD, WHEEL, "/models/mine")
     assert ":ro\"" in container_text(CARD, WHEEL, None) and "/models" not in container_text(CARD, WHEEL, None)

@@ -8,7 +8,8 @@ from luthier.serve.bundle import Card
 
 PORT = 8000
 _TEXT = """\
-# Build:  docker build -f Containerfile -t {tag} .        (or podman; in the folder of this file)
+# Build:  docker build -f Containerfile -t {tag} .        (in the folder of this file)
+#         podman build --format docker -f Containerfile -t {tag} .        (without --format it leaves out the health check)
 # Key:    luthier key ../keys.txt; chmod a+r ../keys.txt    (prints a key once; the file, which stays outside, holds its hash)
 # Run:    docker run -p {port}:{port} -v "$PWD/../keys.txt:/keys.txt:ro"{mount} {tag}
 FROM python:{python}-slim
