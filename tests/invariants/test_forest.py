@@ -95,7 +95,7 @@ def assert_equal(found: tuple[float, dict[str, Tensor]], wanted: tuple[float, di
 def logits_of(network: Network, batch: Batch) -> list[Tensor]:
     """The logits of each row's tokens, in the order in which the rows were given."""
     with torch.no_grad():
-        logits = network.logits(network(batch).states_MD[batch.path_P])
+        logits = network.logits(network(batch).at(batch.path_P))
     return list(logits.split(torch.bincount(batch.path_row_P).tolist()))
 
 

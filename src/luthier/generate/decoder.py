@@ -135,7 +135,7 @@ class Decoder:
         batch = make_padded([make_row([*one.prompt, *one.tokens]) for one in replies], 0).to(self.network.device)
         self.counted["reply"] += batch.n_nodes
         with self.adapters.using(torch.tensor([[one.adapter] for one in replies])):
-            states: Tensor = self.network(batch).states_MD[batch.pool_R]
+            states: Tensor = self.network(batch).at(batch.pool_R)
         return states
 
 

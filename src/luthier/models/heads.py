@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import safetensors.torch
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from luthier.core.errors import LuthierError
 from luthier.core.files import write_bytes
 from luthier.text.batching import Batch
+
+if TYPE_CHECKING:
+    from luthier.models.outputs import Outputs
 
 Pooling: TypeAlias = Literal["last", "mean"]
 
@@ -30,20 +33,20 @@ class RowHead(nn.Module):
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
 
-    def forward(self, states_MD: Tensor, batch: Batch) -> Tensor:
-        """Scores of the batch's rows from its flattened states."""
-        pooled: Tensor = self.norm(pool(states_MD, batch, self.pooling).to(self.linear.weight.dtype))
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+        """Scores of the batch's rows from its states."""
+        pooled: Tensor = self.norm(pool(outputs, batch, self.pooling).to(self.linear.weight.dtype))
         scores: Tensor = self.linear(pooled)
         return scores
 
 
-def pool(states_MD: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
+def pool(outputs: Outputs, batch: Batch, pooling: Pooling) -> Tensor:
     """The rows' states (R, D): each row's last, or the mean over its tokens. A shared node counts for each of its rows."""
-    # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
     if pooling == "last":
-        return states_MD.index_select(0, batch.pool_R)
-    sums = torch.zeros(batch.n_rows, states_MD.shape[-1], dtype=states_MD.dtype, device=states_MD.device)
-    sums = sums.index_add(0, batch.path_row_P, states_MD.index_select(0, batch.path_P))
+        return outputs.at(batch.pool_R)
+    states_PD = outputs.at(batch.path_P)
+    sums = torch.zeros(batch.n_rows, states_PD.shape[-1], dtype=states_PD.dtype, device=states_PD.device)
+    sums = sums.index_add(0, batch.path_row_P, states_PD)
     return sums / torch.bincount(batch.path_row_P, minlength=batch.n_rows)[:, None].to(sums.dtype)
 
 

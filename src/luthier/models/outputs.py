@@ -20,10 +20,23 @@ MAX_LOGITS = 16 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """The flattened states (M, D) of one batch, and the network that can read them."""
+    """The states (M, D) of one batch, and the network that can read them.
+
+    `place_N[i]` is where the state of the flattened place i stands, negative where it was not computed; without it, every
+    place has a state, at its own number.
+    """
 
     network: Network
     states_MD: Tensor
+    place_N: Tensor | None = None
+
+    def at(self, places: Tensor) -> Tensor:
+        """The states (n, D) at flattened places (n,), all of which must have been computed."""
+        if self.place_N is not None:
+            places = self.place_N.index_select(0, places)
+            assert not bool((places < 0).any()), "the states of some of these places were not computed: run the body for all of them"
+        # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
+        return self.states_MD.index_select(0, places)
 
     def token_logps(self, batch: Batch) -> Tensor:
         """The log-probability (S,), in nats and float32 or better, of each supervised token.
@@ -31,7 +44,7 @@ class Outputs:
         The output layer runs once for each distinct source state, in chunks.
         """
         sources, where = torch.unique(batch.source_S, return_inverse=True)
-        states = self.states_MD.index_select(0, sources)
+        states = self.at(sources)
         n_chunk = max(1, MAX_LOGITS // self.network.n_vocabulary)
         if len(sources) <= n_chunk:
             return self._logps(states, where, batch.target_S)
@@ -47,7 +60,7 @@ class Outputs:
     def row_scores(self, batch: Batch) -> Tensor:
         """The head's scores (R, C) of the batch's rows."""
         assert self.network.head is not None, "this network was built without a head"
-        scores: Tensor = self.network.head(self.states_MD, batch)
+        scores: Tensor = self.network.head(self, batch)
         return scores
 
     @property

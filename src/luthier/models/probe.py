@@ -92,7 +92,7 @@ def _rows(network: Network, seed: int) -> list[Row]:
 
 def _logits(network: Network, batch: Batch) -> Tensor:
     """Logits (S, V) of the rows' last tokens, in the order of the rows."""
-    return network.logits(network(batch).states_MD[batch.source_S]).double()
+    return network.logits(network(batch).at(batch.source_S)).double()
 
 
 def _own_logits(network: Network, batch: Padded) -> Tensor:
@@ -133,7 +133,7 @@ def _logits_and_gradient(network: Network, batch: Batch) -> tuple[Tensor, Tensor
     watched.requires_grad_(True)
     try:
         outputs = network(batch)
-        logits = network.logits(outputs.states_MD[batch.source_S]).double()
+        logits = network.logits(outputs.at(batch.source_S)).double()
         (gradient,) = torch.autograd.grad(outputs.token_logps(batch).sum(), watched)
     finally:
         watched.requires_grad_(before)

@@ -37,7 +37,7 @@ def outputs(network: Network, rows: Sequence[Row], cuts: CutPlan, n_last: int = 
     for row in rows:
         batch = cuts.make([row]).to(network.device)
         read = network(batch)
-        found.append(read.row_scores(batch) if network.head is not None else network.logits(read.states_MD[batch.path_P[-n_last:]]))
+        found.append(read.row_scores(batch) if network.head is not None else network.logits(read.at(batch.path_P[-n_last:])))
     return torch.cat([one.double().flatten() for one in found])
 
 

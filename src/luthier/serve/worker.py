@@ -125,14 +125,14 @@ class _Host:
             batch = make_forest([make_row(adapters.coded(job.tokens, job.served.adapter)) for job in part]).to(network.device)
             batch.tokens_N[:], adapter = adapters.decoded(batch.tokens_N)
             with adapters.using(adapter[None]):
-                states = network(batch).states_MD
+                outputs = network(batch)
         else:
             padded = make_padded([make_row(job.tokens) for job in part], 0).to(network.device)
             with adapters.using(torch.tensor([[job.served.adapter] for job in part])):
-                states = network(padded).states_MD
+                outputs = network(padded)
         for i, job in enumerate(part):
             assert job.served.head is not None, "only classifiers are asked for scores"
-            scores = job.served.head(states, batch if self.decoder.layout == "forest" else padded)[i]
+            scores = job.served.head(outputs, batch if self.decoder.layout == "forest" else padded)[i]
             yield job, Scores(tuple(scores.double().softmax(-1).tolist()))
         self.reading = []
 

@@ -73,7 +73,7 @@ def test_a_shared_source_is_read_once() -> None:
     calls = calls_of(network)
     logps = network(batch).token_logps(batch)
     assert calls == [1]
-    whole = network.logits(network(batch).states_MD[1]).log_softmax(-1)
+    whole = network.logits(network(batch).at(torch.tensor([1]))[0]).log_softmax(-1)
     torch.testing.assert_close(logps, whole[torch.tensor([7, 8, 9])])
 
 

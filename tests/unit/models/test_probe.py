@@ -56,7 +56,7 @@ def assert_right(decoder, layout: str, network: Network) -> None:
     rows = [make_row(one) for one in (tokens, tokens[:90] + tokens[:15], tokens[5:100], tokens[:50])]
     batch = CutPlan(layout, 10_000, 0).make(rows)  # type: ignore[arg-type]
     with torch.no_grad():
-        found = network.logits(network(batch).states_MD[batch.path_P]).split([row.n_tokens for row in rows])
+        found = network.logits(network(batch).at(batch.path_P)).split([row.n_tokens for row in rows])
         for row, logits in zip(rows, found, strict=True):
             wanted = own(input_ids=torch.from_numpy(row.tokens)[None], use_cache=False).logits[0]
             assert float((logits - wanted).norm() / wanted.norm()) < 2e-5
