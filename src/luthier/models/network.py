@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from luthier.models.attention import Layout, Sequences, Trees
+from luthier.models.attention.kernels import KernelName
 from luthier.models.families import logit_rule
 from luthier.models.heads import RowHead
 from luthier.models.outputs import Outputs
@@ -19,6 +21,7 @@ class Network(nn.Module):
     """`decoder` is the family's own causal language model (names of its tensors stay the ecosystem's); `head` may be absent.
 
     `compute_dtype` is the type in which products are taken; where it differs from that of the weights, autocast does it.
+    `attention_kernel` computes the blocks of a forest's attention on a CPU.
     """
 
     def __init__(self, decoder: nn.Module, compute_dtype: torch.dtype = torch.float32) -> None:
@@ -26,6 +29,7 @@ class Network(nn.Module):
         self.decoder: Any = decoder
         self.head: RowHead | None = None
         self.compute_dtype = compute_dtype
+        self.attention_kernel: KernelName = "products"
         self._rule = logit_rule(self.decoder.config)
 
     @property
@@ -53,7 +57,7 @@ class Network(nn.Module):
     def forward(self, batch: Batch) -> Outputs:
         """Run a batch through the body; what is read off the states is up to the objective."""
         if isinstance(batch, Forest):
-            states = self.states(batch.tokens_N[None], batch.depth_N[None], trees(batch))
+            states = self.states(batch.tokens_N[None], batch.depth_N[None], replace(trees(batch), kernel=self.attention_kernel))
         else:
             width = batch.tokens_BT.shape[1]
             place = torch.arange(width, device=batch.tokens_BT.device)[None].expand_as(batch.tokens_BT)

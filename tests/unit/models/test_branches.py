@@ -13,7 +13,9 @@ from tests.small import network_of
 from torch import Tensor
 
 from luthier.models.attention import branches as module
-from luthier.models.attention.branches import Branches, attend_in_branches, plan_branches
+from luthier.models.attention.branches import Branches, plan_branches
+from luthier.models.attention.in_branches import attend_in_branches
+from luthier.models.attention.kernels import KERNELS, KernelName
 from luthier.models.attention.plain import Scoring, attend
 from luthier.models.network import trees
 from luthier.text.forest import Forest, make_forest, visible
@@ -90,7 +92,7 @@ def states(n: int, heads: int, dtype: torch.dtype, seed: int) -> Tensor:
     return torch.randn(n, heads, 8, dtype=dtype, generator=generator).requires_grad_()
 
 
-def both(forest: Forest, n_groups: int, dtype: torch.dtype) -> list[list[Tensor]]:
+def both(forest: Forest, n_groups: int, dtype: torch.dtype, kernel: KernelName) -> list[list[Tensor]]:
     """Output and gradients by the mask, and in branches."""
     n = forest.n_nodes
     wanted = states(n, 4, dtype, 9).detach()
@@ -101,24 +103,26 @@ def both(forest: Forest, n_groups: int, dtype: torch.dtype) -> list[list[Tensor]
             q, k, v = (one.transpose(0, 1)[None] for one in (query, key, value))
             out = attend(q, k, v, visible(forest.leave_N), False, Scoring(0.4))[0].transpose(0, 1)
         else:
-            out = attend_in_branches(query, key, value, plan_branches(forest.leave_N), 0.4)
+            out = attend_in_branches(query, key, value, plan_branches(forest.leave_N), 0.4, kernel)
         (out * wanted).sum().backward()
         found.append([out.detach(), *(one.grad for one in (query, key, value) if one.grad is not None)])
     return found
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("n_groups", [1, 2, 4])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_output_and_gradients_are_those_of_the_mask(shape: str, n_groups: int) -> None:
-    reference, branches = both(forest_of(SHAPES[shape]), n_groups, torch.float64)
+def test_output_and_gradients_are_those_of_the_mask(shape: str, n_groups: int, kernel: KernelName) -> None:
+    reference, branches = both(forest_of(SHAPES[shape]), n_groups, torch.float64, kernel)
     for a, b in zip(reference, branches, strict=True):
         torch.testing.assert_close(b, a, rtol=1e-11, atol=1e-12)
 
 
-def test_half_precision_is_as_near_as_its_own_rounding() -> None:
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_half_precision_is_as_near_as_its_own_rounding(kernel: KernelName) -> None:
     forest = forest_of(SHAPES["long beginnings that branch"])
-    exact = both(forest, 2, torch.float64)[0]
-    reference, branches = both(forest, 2, torch.bfloat16)
+    exact = both(forest, 2, torch.float64, kernel)[0]
+    reference, branches = both(forest, 2, torch.bfloat16, kernel)
     for true, a, b in zip(exact, reference, branches, strict=True):
         assert (b.double() - true).norm() <= 1.5 * (a.double() - true).norm() + 1e-6
 

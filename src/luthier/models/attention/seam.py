@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from luthier.models.attention.branches import Branches, attend_in_branches, plan_branches
+from luthier.models.attention.branches import Branches, plan_branches
+from luthier.models.attention.in_branches import attend_in_branches
+from luthier.models.attention.kernels import KernelName
 from luthier.models.attention.plain import Scoring, attend
 from luthier.text.forest import visible
 
@@ -29,7 +31,7 @@ class Trees:
     """A forest: nodes see their ancestors and themselves. `plain` says for each tree whether it is a single branch.
 
     `kept`, where given, receives each layer's keys and values (G, N, D), for decoding to go on from. `n_deep` is the depth
-    of the deepest node, plus one. `dense` asks for the reference backend, masks by definition.
+    of the deepest node, plus one. `kernel` computes the branches; `dense` asks for the reference backend, masks by definition.
     """
 
     leave_N: Tensor
@@ -38,6 +40,7 @@ class Trees:
     plain: tuple[bool, ...]
     n_deep: int
     kept: dict[int, tuple[Tensor, Tensor]] | None = None
+    kernel: KernelName = "products"
     dense: bool = False
     masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
 
@@ -143,7 +146,7 @@ def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layo
     if not layout.dense and _in_branches_is_exact(query, value, layout, window, scoring) and layout.branches.pays:
         q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
         scale = query.shape[-1] ** -0.5 if scoring.scale is None else scoring.scale
-        return attend_in_branches(q, k, v, layout.branches, scale).transpose(0, 1)[None]
+        return attend_in_branches(q, k, v, layout.branches, scale, layout.kernel).transpose(0, 1)[None]
     parts = []
     for (start, stop), plain in zip(zip(layout.borders, layout.borders[1:], strict=False), layout.plain, strict=True):
         for low in range(start, stop, DENSE_NODES):
