@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import MethodType
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -22,6 +23,7 @@ from luthier.core.draws import seed_of
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.options import option
 from luthier.core.plain_words import nearest
+from luthier.methods.low_rank import low_rank_linear
 from luthier.methods.peft_files import PeftFiles, read_peft, write_peft
 from luthier.models.network import Network
 
@@ -37,10 +39,15 @@ class Delta(nn.Module):
         self.dropout = method.dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """The addition (…, out) for an input (…, in)."""
+        """The addition (…, out) for an input (…, in), of plain operations."""
         x = functional.dropout(x, self.dropout, self.training)
         inner = functional.linear(x, self.A.to(x.dtype))
         return functional.linear(inner, self.B.to(inner.dtype)) * self.scale
+
+    @property
+    def is_random(self) -> bool:
+        """Whether the next forward pass draws."""
+        return self.training and self.dropout > 0
 
     @torch.no_grad()
     def matrix(self) -> Tensor:
@@ -109,7 +116,7 @@ class LoRA:
             draw = torch.Generator().manual_seed(seed_of(seed, "lora", name))
             nn.init.kaiming_uniform_(delta.A, a=5**0.5, generator=draw)
             layer.lora = delta.to(weight.device)
-            layer.register_forward_hook(_add_delta)
+            layer.forward = MethodType(_forward, layer)
         if network.head is not None:
             network.head.requires_grad_(True)
 
@@ -200,17 +207,20 @@ def _linear_layers(network: Network) -> Iterator[tuple[str, Any]]:
             yield name, layer
 
 
-def _add_delta(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """The forward hook of an adapted layer: its type and its tensors' names stay the family's own."""
-    added: Tensor = layer.lora(args[0])  # type: ignore[operator]
-    return output + added.to(output.dtype)
+def _forward(layer: Any, x: Tensor) -> Tensor:
+    """What an adapted layer computes: its type and its tensors' names stay the family's own."""
+    delta: Delta = layer.lora
+    if delta.is_random or layer.weight.requires_grad:
+        # Dropout hides other inputs from A than from W, and a weight that is trained too needs a gradient of its own.
+        output: Tensor = type(layer).forward(layer, x)
+        added: Tensor = delta(x)
+        return output + added.to(output.dtype)
+    weight = layer.weight.t() if isinstance(layer, Conv1D) else layer.weight
+    return low_rank_linear(x, weight, layer.bias, delta.A, delta.B, delta.scale)
 
 
-def _remove(layer: nn.Module) -> None:
-    for key, hook in list(layer._forward_hooks.items()):
-        if hook is _add_delta:
-            del layer._forward_hooks[key]
-    del layer.lora
+def _remove(layer: Any) -> None:
+    del layer.forward, layer.lora
 
 
 def _means(target: str, name: str) -> bool:
