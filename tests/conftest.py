@@ -1,4 +1,4 @@
-"""What all tests share: one thread each, no network, and the one door to real data."""
+"""What all tests share: one thread each, no network, measurements of their own, and the one door to real data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 ROOT = Path(__file__).resolve().parent.parent
+# What is measured of this machine is measured once for all tests, and never written where a user's measurements stand.
+os.environ["LUTHIER_CACHE"] = str(ROOT / ".pytest_cache" / "luthier")
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,7 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     where = device()
     # A run that goes on keeps the number type that it began with, whatever a new measurement would say.
     begun = read_plan(run.plan, fingerprint)
-    precision = choose_precision(_width(recipe), where) if begun is None else begun.precision
+    precision = choose_precision(where, trained=recipe.method.kind == "full") if begun is None else begun.precision
     held = held_dtype(recipe.method, precision)
     ready = assemble(recipe, rows.train, rows.validation, held)
     # From here on the files change, the bundle's among them: what an earlier training made is no longer there.
@@ -184,10 +184,6 @@ def common_system(train: Sequence[AnyExample]) -> str:
     """The system prompt that every conversation begins with; '' where they differ or have none."""
     firsts = {example.messages[0].text if example.messages[0].role == "system" else "" for example in train if isinstance(example, Chat)}
     return firsts.pop() if len(firsts) == 1 else ""
-
-
-def _width(recipe: Recipe) -> int:
-    return int(load_config(recipe.model.base).get_text_config().hidden_size)
 
 
 def _longest_reply(ready: Prepared) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,7 @@ from luthier.core.jsonvalue import Json
 from luthier.models.attention import SEAM
 from luthier.text.batching import CutPlan
 from luthier.train.precision import Precision
-
-_VECTOR_UNITS = frozenset({
-    "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
-    "asimd", "sve", "sve2", "bf16", "i8mm",
-})  # fmt: skip
+from luthier.train.record import processor
 
 
 @dataclass(frozen=True)
@@ -51,17 +46,7 @@ class Plan:
 def surroundings_of(device: torch.device) -> Surroundings:
     """Where we are: the device, the processor's vector instructions, and the libraries' versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return Surroundings(name, _processor(), str(torch.__version__), str(transformers.__version__))
-
-
-def _processor() -> str:
-    """The processor's kind and those of its vector units that kernels choose by."""
-    units = [torch.backends.cpu.get_cpu_capability()]
-    listing = Path("/proc/cpuinfo")
-    if listing.is_file():
-        flags = next((line for line in listing.read_text(errors="replace").splitlines() if line.startswith(("flags", "Features"))), "")
-        units += sorted(set(flags.split()) & _VECTOR_UNITS)
-    return " ".join([platform.machine(), *units])
+    return Surroundings(name, processor(), str(torch.__version__), str(transformers.__version__))
 
 
 def make_plan(cuts: CutPlan, precision: Precision, device: torch.device) -> Plan:

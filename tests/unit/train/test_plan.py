@@ -12,7 +12,7 @@ import torch
 
 from luthier.text.batching import CutPlan
 from luthier.train.plan import Plan, differences, make_plan, settle_plan, surroundings_of
-from luthier.train.precision import PAYS_FROM, Precision, choose_precision, held_for_use, lacks_matrix_units, measure_speedup, precision_of
+from luthier.train.precision import Precision
 
 CPU = torch.device("cpu")
 
@@ -71,36 +71,3 @@ def test_every_difference_has_a_sentence_of_its_own() -> None:
     there = dataclasses.replace(here, device="an accelerator", processor="another")
     assert differences(here, here) == ()
     assert [note.split(" differs")[0] for note in differences(there, here)] == ["not bit-equal: device", "not bit-equal: processor"]
-
-
-@pytest.mark.parametrize(("speedup", "dtype"), [(PAYS_FROM, torch.bfloat16), (PAYS_FROM - 0.01, torch.float32), (0.5, torch.float32)])
-def test_bfloat16_is_chosen_on_a_cpu_only_where_it_pays(speedup: float, dtype: torch.dtype) -> None:
-    assert precision_of(speedup).dtype == dtype
-
-
-@pytest.mark.parametrize("has_units", [True, False])
-def test_an_x86_processor_without_matrix_units_computes_in_float32_untimed(has_units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": has_units}, raising=False)
-    assert lacks_matrix_units() is not has_units
-    found = choose_precision(16, CPU)
-    assert ("times as fast as float32" in found.why) is has_units
-    assert has_units or found.name == "float32"
-
-
-def test_a_processor_that_cannot_be_asked_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert not lacks_matrix_units()
-    assert "times as fast as float32" in choose_precision(16, CPU).why
-
-
-def test_the_measurement_is_a_ratio_of_times() -> None:
-    assert 0.001 < measure_speedup(16) < 1000
-
-
-@pytest.mark.parametrize(("amx", "wanted"), [(True, torch.bfloat16), (False, torch.float32)])
-def test_weights_are_held_for_use_as_in_tuning_unless_the_device_is_slow_in_that(
-    amx: bool, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": "x86_64", "amx_bf16": amx}, raising=False)
-    assert held_for_use("bfloat16", CPU) == wanted
-    assert held_for_use("float32", CPU) == torch.float32
