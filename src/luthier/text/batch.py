@@ -20,8 +20,8 @@ class Supervision:
     """Indices into the flattened states of a batch; rows keep the order in which they were given.
 
     S supervised tokens: the state `source_S` predicts the token `target_S` of row `row_S`, counted `weight_S` times.
-    R rows: `pool_R` is the state of a row's last token; `path_P` lists the states of all its tokens, those of row 0
-    first, and `path_row_P` says whose they are. `target_R` holds the rows' classes, -1 where a row has none;
+    R rows: `pool_R` is the state of a row's last token that was read; `path_P` lists the states of all that were read, those of
+    row 0 first, and `path_row_P` says whose they are. `target_R` holds the rows' classes, -1 where a row has none;
     `group_R` numbers the groups. A channel is (S,) where the rows gave one number a token, (R,) where one a row.
     """
 
@@ -49,7 +49,7 @@ class Supervision:
 
     @property
     def n_row_tokens(self) -> int:
-        """The tokens of the rows as they stand, shared or not."""
+        """The rows' tokens that were read, shared or not."""
         return len(self.path_P)
 
     def to(self, device: torch.device) -> Self:

@@ -36,17 +36,25 @@ class Forest(Supervision):
         return len(self.tokens_N)
 
 
-def make_forest(rows: Sequence[Row], share: bool = True) -> Forest:
-    """Pack rows into a forest. Without `share`, each row becomes a tree of its own, as random layers need it."""
-    order = sorted(range(len(rows)), key=lambda r: (sort_key(rows[r]), r)) if share else list(range(len(rows)))
-    n_all = sum(row.n_tokens for row in rows)
+def make_forest(rows: Sequence[Row], share: bool = True, whole: bool = True) -> Forest:
+    """Pack rows into a forest.
+
+    Args:
+        rows: what to pack.
+        share: compute shared beginnings once; else each row becomes a tree of its own, as random layers need it.
+        whole: take all tokens of the rows; else only those that have to be read, and a row's path ends with the last.
+
+    """
+    lengths = [row.n_tokens if whole else row.n_read for row in rows]
+    order = sorted(range(len(rows)), key=lambda r: (sort_key(rows[r], lengths[r]), r)) if share else list(range(len(rows)))
+    n_all = sum(lengths)
     tokens, depth, leave = (np.zeros(n_all, dtype=np.int64) for _ in range(3))
     paths: list[NDArray[np.int64]] = [np.zeros(0, dtype=np.int64)] * len(rows)
     path = np.zeros(0, dtype=np.int64)  # the nodes of the row before, by depth
     n = 0
     borders: list[int] = []
     for r in order:
-        row = rows[r].tokens
+        row = rows[r].tokens[: lengths[r]]
         shared = n_shared(tokens[path], row) if share else 0
         leave[path[shared:]] = n  # what the row before did not share ends here
         new = np.arange(n, n + len(row) - shared)
@@ -74,12 +82,13 @@ def visible(leave_N: Tensor, start: int = 0, stop: int | None = None, first: int
     return (key <= query) & (query < leave_N[None, first:stop])
 
 
-def count_nodes(rows: Sequence[Row]) -> int:
+def count_nodes(rows: Sequence[Row], whole: bool = True) -> int:
     """How many nodes the forest of these rows has, without building it."""
-    ordered = sorted(rows, key=sort_key)
     n = 0
     before = np.zeros(0, dtype=np.int64)
-    for row in ordered:
-        n += row.n_tokens - n_shared(before, row.tokens)
-        before = row.tokens
+    lengths = {id(row): row.n_tokens if whole else row.n_read for row in rows}
+    for row in sorted(rows, key=lambda row: sort_key(row, lengths[id(row)])):
+        tokens = row.tokens[: lengths[id(row)]]
+        n += len(tokens) - n_shared(before, tokens)
+        before = tokens
     return n

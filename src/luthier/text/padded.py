@@ -26,15 +26,19 @@ class Padded(Supervision):
         return self.tokens_BT.numel()
 
 
-def make_padded(rows: Sequence[Row], pad_id: int) -> Padded:
-    """Lay rows side by side. Padding stands on the right, so that a causal mask already hides it."""
-    width = max(row.n_tokens for row in rows)
+def make_padded(rows: Sequence[Row], pad_id: int, whole: bool = True) -> Padded:
+    """Lay rows side by side, all their tokens, or only those that have to be read.
+
+    Padding stands on the right, so that a causal mask already hides it.
+    """
+    lengths = [row.n_tokens if whole else row.n_read for row in rows]
+    width = max(lengths)
     tokens = np.full((len(rows), width), pad_id, dtype=np.int64)
-    for b, row in enumerate(rows):
-        tokens[b, : row.n_tokens] = row.tokens
-    paths = [np.arange(b * width, b * width + row.n_tokens) for b, row in enumerate(rows)]
+    for b, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        tokens[b, :length] = row.tokens[:length]
+    paths = [np.arange(b * width, b * width + length) for b, length in enumerate(lengths)]
     return Padded(
         tokens_BT=torch.from_numpy(tokens),
-        length_B=torch.tensor([row.n_tokens for row in rows]),
+        length_B=torch.tensor(lengths),
         **supervise(rows, paths),  # type: ignore[arg-type]
     )

@@ -44,6 +44,15 @@ class Row:
         """How many of its tokens are trained."""
         return int(np.count_nonzero(self.weights))
 
+    @property
+    def n_read(self) -> int:
+        """How many of its tokens have to be read: those up to the last that something is predicted from.
+
+        A row without trained tokens, or with a class of its own, is read to its end.
+        """
+        trained = np.flatnonzero(self.weights)
+        return int(trained[-1]) if len(trained) and self.target is None else self.n_tokens
+
 
 def make_row(tokens: list[int], weights: list[float] | None = None, **other: object) -> Row:
     """A row from plain lists; without weights, all tokens are context."""
@@ -54,9 +63,9 @@ def make_row(tokens: list[int], weights: list[float] | None = None, **other: obj
     )
 
 
-def sort_key(row: Row) -> bytes:
-    """Bytes that order rows as their token sequences are ordered: rows that share a beginning become neighbours."""
-    return row.tokens.astype(">u4").tobytes()
+def sort_key(row: Row, n_read: int | None = None) -> bytes:
+    """Bytes that order rows as their (first `n_read`) tokens are ordered: rows that share a beginning become neighbours."""
+    return row.tokens[:n_read].astype(">u4").tobytes()
 
 
 def rows_digest(rows: Iterable[Row]) -> str:

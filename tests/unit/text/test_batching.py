@@ -121,6 +121,33 @@ def test_counting_nodes_builds_nothing_and_agrees() -> None:
     assert make_padded(rows, 0).n_nodes == 12
 
 
+READ_IN_PART = [
+    make_row([1, 2, 3, 4, 5], [0, 0, 1, 1, 0]),  # 1 2 3 is read
+    make_row([1, 2, 3, 9], [0, 0, 0, 1]),  # 1 2 3 as well
+    make_row([1, 2, 3, 4, 7, 8], [0, 1, 0, 0, 0, 0]),  # 1
+    make_row([1, 6], [0, 0]),  # nothing trained: all of it
+    make_row([1, 2, 5, 5], [0, 1, 0, 0], target=1),  # a class of its own: all of it
+]
+
+
+def test_what_nothing_is_predicted_from_need_not_be_read() -> None:
+    assert [row.n_read for row in READ_IN_PART] == [3, 3, 1, 2, 4]
+    forest, packed = make_forest(READ_IN_PART, whole=False), make_forest(READ_IN_PART, share=False, whole=False)
+    padded = make_padded(READ_IN_PART, 0, whole=False)
+    assert forest.n_nodes == count_nodes(READ_IN_PART, whole=False) == len({(1,), (1, 2), (1, 2, 3), (1, 6), (1, 2, 5), (1, 2, 5, 5)})
+    assert packed.n_nodes == 13
+    assert padded.tokens_BT.shape == (5, 4) and padded.length_B.tolist() == [3, 3, 1, 2, 4]
+    for batch, tokens in ((forest, forest.tokens_N), (packed, packed.tokens_N), (padded, padded.tokens_BT.reshape(-1))):
+        assert tokens[batch.source_S].tolist() == [2, 3, 3, 1, 1]
+        assert batch.target_S.tolist() == [3, 4, 9, 2, 2]
+        assert tokens[batch.path_P].tolist() == [1, 2, 3, 1, 2, 3, 1, 1, 6, 1, 2, 5, 5]
+
+
+def test_rows_that_are_read_in_part_share_all_that_they_can() -> None:
+    rows = [make_row([1, 2, 3, 5], [0, 0, 0, 1]), make_row([1, 2, 3, 6, 7], [0, 0, 1, 0, 0]), make_row([1, 2, 3, 7], [0, 0, 0, 1])]
+    assert make_forest(rows, whole=False).n_nodes == 3
+
+
 def test_padded_rows_stand_on_the_left_and_say_their_lengths() -> None:
     batch = make_padded([make_row([1, 2, 3]), make_row([4])], 9)
     assert batch.tokens_BT.tolist() == [[1, 2, 3], [4, 9, 9]]
