@@ -37,6 +37,10 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
         ("RUN…", "optional"), ("--base", "MODEL", None), ("--host", "H", "127.0.0.1"), ("--port", "P", 8000), ("--keys", "FILE", None),
         ("--without-report", "", False), ("--log-tokens", "FILE", None), ("--set", "LIMIT=N", None), RUNS,
     ],
+    "bench": [
+        ("MODEL", "required"), ("ROWS", "required"), ("--steps", "N", 16), ("--warmup", "N", 3), ("--batch", "N", 16),
+        ("--lr", "RATE", 2e-4), ("--full", "", False), ("--seed", "N", 0), JSON,
+    ],
     "key": [("FILE", "required"), JSON],
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft")

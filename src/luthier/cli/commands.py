@@ -288,6 +288,36 @@ def serve(
 
 
 @app.command()
+def bench(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A base model: a folder, a hub id, or sprout.", show_default=False)],
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help='JSONL with {"messages": [...]} on each line.', show_default=False)],
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=1, help="Steps to take, with rows in the file's order.")] = 16,
+    warmup: Annotated[int, typer.Option("--warmup", metavar="N", min=0, help="The first steps, which the rates leave out.")] = 3,
+    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Rows of a step.")] = 16,
+    lr: Annotated[float, typer.Option("--lr", metavar="RATE", help="The learning rate, the same at each step.")] = 2e-4,
+    full: Annotated[bool, typer.Option("--full", help="Train all weights instead of LoRA of rank 16.")] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Of LoRA's first weights.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast a model is tuned here, and print one line of JSON; nothing is written.
+
+    Example: `luthier bench sprout chats.jsonl --steps 16`
+    """
+    import time
+
+    began_s = time.perf_counter()  # the imports are part of the wait
+    from luthier.core.jsonvalue import dump
+    from luthier.stages.bench import Asked
+    from luthier.stages.bench import bench as measure
+
+    found = measure(Asked(model, rows, steps, warmup, batch, lr, full, seed), began_s)
+    _out(dump(found))
+    if not as_json:
+        computed = f"{found['nodes_per_token']} computed for each token of the rows"
+        _say(f"{found['supervised_tokens_per_s']:,} trained tokens a second, {computed}")
+
+
+@app.command()
 def key(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where its hash is added.", show_default=False)], as_json: AsJson = False
 ) -> None:
