@@ -1,8 +1,9 @@
 """`metrics.jsonl`: everything that training measured and decided, one object a line. What is decided is decided from it.
 
-Four events: `step` (one a step), `validation` (a loss on the validation rows), `stop` (training ended early), `digest`
-(a hash of the state, for the proof that a resumed training is a straight one). Whether a checkpoint is the best and
-when patience ends are functions of these lines, so that resuming replays them by reading.
+Four events: `step` (one a step), `validation` (a loss on the validation rows, with its standard error over examples),
+`stop` (training ended early), `digest` (a hash of the state, for the proof that a resumed training is a straight one).
+Whether a checkpoint is the best and when patience ends are functions of these lines, so that resuming replays them by
+reading.
 """
 
 from __future__ import annotations

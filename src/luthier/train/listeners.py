@@ -18,6 +18,7 @@ from luthier.text.batching import CutPlan
 from luthier.text.rows import Row
 from luthier.train import checkpoints
 from luthier.train.journal import Journal
+from luthier.train.spread import remembered, spread_over
 from luthier.train.state import TrainState
 
 
@@ -109,17 +110,21 @@ class Progress:
 
 @torch.no_grad()
 def evaluate(state: TrainState, objective: Objective, rows: Sequence[Row], cuts: CutPlan) -> dict[str, float]:
-    """The loss in nats, and the objective's metrics and the rows as sums, of the network as it stands, without draws."""
+    """The loss in nats and its standard error, and the objective's metrics and the rows as sums, of the network as it is, without draws."""
     network = state.network
     network.eval()
     totals: dict[str, float] = {}
     counts: dict[str, float] = {}
     metrics: dict[str, float] = {"n_rows": len(rows)}
-    for made in cuts.batches(rows):
-        batch = made.to(network.device)
-        found = objective.loss(network(batch), batch)
+    spread = spread_over(objective, rows)
+    for part in cuts.cut(rows):
+        batch = cuts.make(part).to(network.device)
+        read = remembered(network(batch))
+        found = objective.loss(read, batch)
+        spread.add(read, batch, part)
         for into, sums in ((totals, found.totals), (counts, objective.count(batch)), (metrics, found.metrics)):
             for name, value in sums.items():
                 into[name] = into.get(name, 0.0) + float(value)
     network.train()
-    return {"loss_nats": sum(total / counts[name] for name, total in totals.items() if counts[name]), **metrics}
+    loss = sum(total / counts[name] for name, total in totals.items() if counts[name])
+    return {"loss_nats": loss, **spread.as_fields(totals, counts), **metrics}
