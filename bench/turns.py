@@ -38,7 +38,11 @@ class Log:
     def lines(self) -> list[Result]:
         if not self.path.is_file():
             return []
-        return [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+        found = self.path.read_text(encoding="utf-8")
+        if found and not found.endswith("\n"):  # it was killed while it wrote
+            found = found[: found.rfind("\n") + 1]
+            self.path.write_text(found, encoding="utf-8")
+        return [json.loads(line) for line in found.splitlines()]
 
     def turns(self, phase: str, case: str) -> list[dict[str, Result]]:
         """The turns of a case as {name: line}; where a turn was run again, its last lines count."""

@@ -137,9 +137,9 @@ def test_the_same_call_gives_the_same_losses_whatever_the_layout(tmp_path: Path,
     first, again = bench(asked, 0.0), bench(asked, 0.0)
     assert without_times(first) == without_times(again)
     assert first["layout"] == "forest" and first["nodes_per_token"] < 0.6
-    for layout, computed in (("packed", 1.0), ("padded", None)):
+    for layout in ("packed", "padded"):
         other = bench(asked, 0.0, layout)
-        assert other["layout"] == layout and (computed is None or other["nodes_per_token"] == computed)
+        assert other["layout"] == layout and other["nodes_per_token"] > 0.9
         assert [other[name] for name in ("first_loss", "last_loss")] == pytest.approx([first["first_loss"], first["last_loss"]], abs=1e-2)
     assert bench(replace(asked, seed=1), 0.0)["last_loss"] != first["last_loss"], "the seed draws LoRA's first weights"
     assert bench(replace(asked, full=True), 0.0)["method"] == "full"
