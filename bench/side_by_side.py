@@ -208,7 +208,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path, help="the folder that holds rows/ and models/")
     parser.add_argument("--peer", default=sys.executable, help="the Python that has TRL")
-    parser.add_argument("--cases", nargs="+", metavar="WORD", help='only cases whose name holds every word, such as "m60 LoRA"')
+    parser.add_argument("--cases", nargs="+", metavar="WORD", help="only cases whose name has every word, such as: m60 LoRA")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--warmup", type=int, default=3)

@@ -156,3 +156,43 @@ def test_the_limit_counts_attention_by_the_pairs_that_see_each_other() -> None:
 )  # fmt: skip
 def test_the_profile_tells_operations_apart(name: str, shapes: list[list[int]], part: str) -> None:
     assert script("limits").part_of(name, shapes, 8192) == part
+
+
+def bench_of(folder: Path) -> object:
+    bench = script("side_by_side")
+    return bench.Bench(folder, "python", script("turns").Log(folder / "log.jsonl", 1, 60), 16, 3, False, False)
+
+
+def line_of(name: str, phase: str = "turns", turn: int = 0, words: tuple[str, ...] = ("x", "--layout", "padded"), **result: float) -> str:
+    usual = {"supervised_tokens_per_s": 100.0, "peak_rss_mb": 1000, "first_loss": 5.0, "last_loss": 4.0}
+    line = {"phase": phase, "case": "gsm8k m10 LoRA", "turn": turn, "name": name, "threads": 1, "words": words, "cpu_s": 1.0}
+    return json.dumps({**line, "result": {**usual, **result}}) + "\n"
+
+
+def test_the_table_says_which_goals_were_reached(tmp_path: Path) -> None:
+    bench = script("side_by_side")
+    (case,) = (one for one in bench.CASES if one.name == "gsm8k m10 LoRA")
+    assert bench.row_of(bench_of(tmp_path), case) == [case.name, "not run"]
+    good = [line_of("peer"), line_of("ours", supervised_tokens_per_s=250.0, peak_rss_mb=800, first_loss=5.01, last_loss=4.1)]
+    (tmp_path / "log.jsonl").write_text("".join([*good, line_of("packed", supervised_tokens_per_s=255.0), line_of("padded")]))
+    assert bench.row_of(bench_of(tmp_path), case) == [
+        case.name, "padded", "100", "250", "2.5", "2.5 ✓", "0.8 ✓", "0.0100 ✓", "2.50% ✓", "0.98 ✓", "1",
+    ]  # fmt: skip
+    bad = line_of("ours", supervised_tokens_per_s=240.0, peak_rss_mb=1100, first_loss=5.02, last_loss=4.2)
+    (tmp_path / "log.jsonl").write_text("".join([good[0], bad, line_of("packed", supervised_tokens_per_s=250.0), line_of("padded")]))
+    assert [cell[-1] for cell in bench.row_of(bench_of(tmp_path), case)[5:10]] == ["✗"] * 5
+    (tmp_path / "log.jsonl").write_text("".join([good[0], bad]))
+    assert bench.row_of(bench_of(tmp_path), case)[9] == "– ✗", "what was not measured was not reached"
+
+
+def test_the_peer_trains_with_the_setting_that_came_out_best_of_the_last_three(tmp_path: Path) -> None:
+    bench = script("side_by_side")
+    (case,) = (one for one in bench.CASES if one.name == "gsm8k m10 LoRA")
+    assert bench.best_setting(bench_of(tmp_path), case) == case.usual
+    settings = {"slow": (3, 4, 9), "fast": (5, 6, 5), "packing micro 1": (50, 60, 70)}
+    lines = [
+        line_of(name, "final sweep", turn, ("x", "--layout", name, "--micro", "2"), supervised_tokens_per_s=float(rate))
+        for name, rates in settings.items() for turn, rate in enumerate(rates)
+    ]  # fmt: skip
+    (tmp_path / "log.jsonl").write_text("".join(lines))
+    assert bench.best_setting(bench_of(tmp_path), case) == ("--layout", "fast", "--micro", "2")
