@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
+import torch
+
+import luthier
+from luthier.core.cache import cache_folder, make_room
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample
+from luthier.core.files import file_hash
+from luthier.core.jsonvalue import dump
 from luthier.objectives import Objective
 from luthier.text.renderer import Renderer
+from luthier.text.row_files import KeptRows, can_be_kept, load_rows, save_rows
 from luthier.text.rows import Row
 from luthier.text.truncation import Cut, TooLong, Unfit, cut_to
+
+AT_ONCE = 64
+"""Examples that a thread renders before it asks for more."""
+MOST_THREADS = 4
+"""More would wait for one another: templates are written by one thread at a time, only the tokenizer runs beside it."""
+_COUNTED = ("n_too_long", "n_cut", "n_dropped", "n_tokens_removed", "n_unsupervised")
 
 
 @dataclass(frozen=True)
@@ -54,19 +73,56 @@ class Rowed:
 def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong) -> Rowed:
     """Render every example and fit its rows into `max_tokens`.
 
+    What the same examples, tokenizer and settings gave before is read back from the cache, whichever stage or run made it.
+
     Raises:
         LuthierError: rows that cannot be rendered and, with `too_long="error"`, rows that are too long; all of them at once.
 
     """
+    path = _path(examples, objective, renderer, max_tokens, too_long)
+    kept = None if path is None else load_rows(path, [example.id for example in examples], _COUNTED)
+    if path is not None and kept is not None:
+        with contextlib.suppress(OSError):
+            os.utime(path)  # the files used longest ago make room for new ones
+    else:
+        kept = _make(examples, objective, renderer, max_tokens, too_long)
+        if path is not None and can_be_kept(kept.units, [examples[place].id for place in kept.places]):
+            with contextlib.suppress(OSError):  # a cache that cannot be written is done without
+                save_rows(path, kept)
+                make_room(path.parent)
+    return Rowed(tuple(kept.units), tuple(examples[place] for place in kept.places), **kept.counts)
+
+
+def _path(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong) -> Path | None:
+    """The cache's file of exactly these rows: its name is a hash of all that shapes them, the program included."""
+    tokenizer = renderer.tokenizer.fingerprint
+    if tokenizer is None or not examples:
+        return None
+    total = hashlib.sha256(repr((_program(), tokenizer, objective, max_tokens, too_long)).encode("utf-8", "surrogatepass"))
+    for example in examples:
+        total.update(f"\n{dump([example.shape, example.id, example.fields()])}".encode("utf-8", "surrogatepass"))
+    return cache_folder() / "rows" / f"{total.hexdigest()[:32]}.safetensors"
+
+
+@cache
+def _program() -> str:
+    """SHA-256 over the source of everything that has a say in what rows an example gives: changed code never meets old rows."""
+    home = Path(luthier.__file__).parent
+    files = [path for package in ("core", "text", "objectives") for path in sorted((home / package).glob("*.py"))]
+    total = hashlib.sha256(luthier.__version__.encode())
+    for path in (*files, home / "models" / "tokenizer.py", Path(__file__)):
+        total.update(f"{path.name} {file_hash(path)}\n".encode() if path.is_file() else b"")
+    return total.hexdigest()
+
+
+def _make(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong) -> KeptRows:
     complaints = Complaints()
     units: list[tuple[Row, ...]] = []
-    kept: list[AnyExample] = []
-    n_long = n_cut = n_dropped = n_removed = n_unsupervised = 0
-    for example in examples:
-        try:
-            rows = objective.rows(example, renderer)
-        except LuthierError as error:
-            complaints.extend(error)
+    places: list[int] = []
+    count = dict.fromkeys(_COUNTED, 0)
+    for place, (example, rows) in enumerate(zip(examples, _rendered(examples, objective, renderer), strict=True)):
+        if isinstance(rows, LuthierError):
+            complaints.extend(rows)
             continue
         fitted: list[Row] = []
         for row in rows:
@@ -74,7 +130,7 @@ def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Rend
             if isinstance(found, Row):
                 fitted.append(found)
                 continue
-            n_long += 1
+            count["n_too_long"] += 1
             if too_long == "error":
                 complaints.add(
                     example.source or example.id,
@@ -82,14 +138,35 @@ def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Rend
                     'set [train] too_long to "cut" or "drop"',
                 )
             elif too_long == "drop" or isinstance(found, Unfit):
-                n_dropped += 1
+                count["n_dropped"] += 1
             elif isinstance(found, Cut):
                 fitted.append(found.row)
-                n_cut, n_removed = n_cut + 1, n_removed + found.n_removed
+                count["n_cut"] += 1
+                count["n_tokens_removed"] += found.n_removed
         if fitted:
             units.append(tuple(fitted))
-            kept.append(example)
+            places.append(place)
         elif not rows:
-            n_unsupervised += 1
+            count["n_unsupervised"] += 1
     complaints.raise_if_any()
-    return Rowed(tuple(units), tuple(kept), n_long, n_cut, n_dropped, n_removed, n_unsupervised)
+    return KeptRows(units, tuple(places), count)
+
+
+def _rendered(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer) -> Iterator[tuple[Row, ...] | LuthierError]:
+    """The rows of each example in order, or why it has none. While one thread is in the tokenizer, another writes the next texts."""
+
+    def some(start: int) -> list[tuple[Row, ...] | LuthierError]:
+        found: list[tuple[Row, ...] | LuthierError] = []
+        for example in examples[start : start + AT_ONCE]:
+            try:
+                found.append(objective.rows(example, renderer))
+            except LuthierError as error:
+                found.append(error)
+        return found
+
+    pool = ThreadPoolExecutor(min(MOST_THREADS, torch.get_num_threads()))
+    try:
+        for found in pool.map(some, range(0, len(examples), AT_ONCE)):
+            yield from found
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from luthier.core.errors import LuthierError
@@ -44,6 +44,21 @@ class _Turn:
     reply: str
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """A conversation as the template is told it, and what the template has made of its beginnings so far.
+
+    `texts` holds them by how many messages they have and whether a generation prompt ends them.
+    """
+
+    where: str
+    roles: tuple[str, ...]
+    messages: tuple[dict[str, Json], ...]
+    tools: tuple[Mapping[str, Json], ...]
+    options: Mapping[str, Json]
+    texts: dict[tuple[int, bool], str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Renderer:
     """Renders conversations with a model's own chat template."""
@@ -55,7 +70,7 @@ class Renderer:
         """What the template writes around a reply: before it (a space, say), and after it, the stop token's text first."""
         asked = Chat("", (Message("user", "?"),))
         answered = Chat("", (*asked.messages, Message("assistant", _PROBE)))
-        before, full = self._text(asked, True), self._text(answered, False)
+        before, full = self._text(self._told(asked), 1, True), self._text(self._told(answered), 2, False)
         if not full.startswith(before) or _PROBE not in full[len(before) :]:
             raise LuthierError(
                 "the chat template",
@@ -100,8 +115,7 @@ class Renderer:
     def prompt(self, chat: Chat) -> list[int]:
         """The tokens that stand before the next reply; of two equal conversations, always the same."""
         self._refuse_what_cannot_be_rendered(chat)
-        text = self._text(chat, True)
-        return self._encode(text, self._stable_turns(chat, text))
+        return self._prompt(self._told(chat), len(chat.messages))
 
     def render(self, chat: Chat) -> tuple[Rendered, ...]:
         """The conversation's trained rows: one, or one for each trained turn where the template rewrites earlier turns."""
@@ -110,27 +124,27 @@ class Renderer:
         trained = [i for i, message in enumerate(chat.messages) if i > 0 and message.role == "assistant" and message.trained_weight > 0]
         if not trained:
             return ()
-        whole = Chat(chat.id, chat.messages[: trained[-1] + 1], chat.tools, chat.template_options, source=chat.source)
-        text = self._text(whole, False)
-        turns = self._stable_turns(whole, text)
+        told, n = self._told(chat, trained[-1] + 1), trained[-1] + 1
+        text = self._text(told, n, False)
+        turns = self._stable_turns(told, n, text)
         if self._stop[1] and all(i in turns for i in trained):
-            return (self._one_row(whole, text, turns),)
-        return tuple(self._row_of_turn(chat, i) for i in trained)
+            return (self._one_row(chat, text, turns),)
+        return tuple(self._row_of_turn(told, i, chat.messages[i].trained_weight) for i in trained)
 
     def text(self, chat: Chat) -> str:
         """The conversation as the template writes it, for people and for comparisons; what is trained are the pieces' tokens."""
-        return self._text(chat, False).replace(_BREAK, "")
+        return self._text(self._told(chat), len(chat.messages), False).replace(_BREAK, "")
 
     def reply(self, chat: Chat) -> list[int]:
         """The tokens of the conversation's last turn, stop token included."""
-        return [*self._piece(self._turn(chat, len(chat.messages) - 1).reply), self.stop_id]
+        return self._reply(self._told(chat), len(chat.messages) - 1)
 
     def document(self, text: str, with_marks: bool = False) -> list[int]:
         """Plain text as a model reads it: between its begin and end tokens.
 
         `with_marks` reads what spells a special token as that token, so that a corpus may hold whole conversations.
         """
-        return [*self._begin, *self._piece(text if with_marks else self._shielded(text)), self.tokenizer.eos_id]
+        return [*self._begin, *self._pieces([text if with_marks else self._shielded(text)])[0], self.tokenizer.eos_id]
 
     def _shielded(self, text: str) -> str:
         """A text in which nothing spells a special token: a person who types one has typed characters, and ends no turn."""
@@ -150,7 +164,7 @@ class Renderer:
     def normalise(self, message: Message) -> Message:
         """What `parse` gives back of a message that was rendered: the template's tidying, and nothing else, applied."""
         asked = Chat("", (Message("user", "?"), message))
-        return self._message(self._turn(asked, 1).reply)
+        return self._message(self._turn(self._told(asked), 1).reply)
 
     def _message(self, reply: str) -> Message:
         return self.replies.parse(reply.replace(_BREAK, "").removeprefix(self._frame[0]))
@@ -159,73 +173,91 @@ class Renderer:
         """The whole conversation as one row, each reply and its stop token weighted as the message says."""
         tokens: list[int] = []
         weights: list[float] = []
-        at = 0
-        for i, turn in turns.items():
-            weight = chat.messages[i].trained_weight
-            context = self._piece(text[at : len(turn.before)])
-            reply = [*self._piece(turn.reply), self.stop_id]
-            tokens += context + reply
-            weights += [0.0] * len(context) + [weight] * len(reply)
-            at = len(turn.before) + len(turn.reply)
-            at += len(self._stop[1])
+        pieces = self._pieces(self._cut(text, turns)[:-1])
+        for i, context, reply in zip(turns, pieces[::2], pieces[1::2], strict=True):
+            tokens += context
+            tokens += reply
+            tokens.append(self.stop_id)
+            weights += [0.0] * len(context) + [chat.messages[i].trained_weight] * (len(reply) + 1)
         return Rendered(tokens, weights)
 
-    def _row_of_turn(self, chat: Chat, i: int) -> Rendered:
-        before = Chat(chat.id, chat.messages[:i], chat.tools, chat.template_options, source=chat.source)
-        context = self.prompt(before)
-        upto = Chat(chat.id, chat.messages[: i + 1], chat.tools, chat.template_options, source=chat.source)
-        reply = self.reply(upto)
-        return Rendered(context + reply, [0.0] * len(context) + [chat.messages[i].trained_weight] * len(reply))
+    def _row_of_turn(self, told: _Told, i: int, weight: float) -> Rendered:
+        context, reply = self._prompt(told, i), self._reply(told, i)
+        return Rendered(context + reply, [0.0] * len(context) + [weight] * len(reply))
 
-    def _encode(self, text: str, turns: dict[int, _Turn]) -> list[int]:
-        """A text tokenised piece by piece, cut where the replies in it begin and where their stop tokens end."""
+    def _prompt(self, told: _Told, n: int) -> list[int]:
+        """What stands before the reply to the first `n` messages, cut where replies in it begin and where their stop tokens end."""
+        text = self._text(told, n, True)
         tokens: list[int] = []
+        for p, piece in enumerate(self._pieces(self._cut(text, self._stable_turns(told, n, text)))):
+            tokens += piece
+            if p % 2 and self._stop[1]:
+                tokens.append(self.stop_id)
+        return tokens
+
+    def _reply(self, told: _Told, i: int) -> list[int]:
+        """Message `i` as a reply, stop token included."""
+        return [*self._pieces([self._turn(told, i).reply])[0], self.stop_id]
+
+    def _cut(self, text: str, turns: dict[int, _Turn]) -> list[str]:
+        """A text's pieces: by turns what stands before a reply and the reply without its stop token, and last what is left."""
+        pieces: list[str] = []
         at = 0
         for turn in turns.values():
-            tokens += self._piece(text[at : len(turn.before)])
-            tokens += self._piece(turn.reply)
-            at = len(turn.before) + len(turn.reply)
-            if self._stop[1]:
-                tokens.append(self.stop_id)
-                at += len(self._stop[1])
-        return tokens + self._piece(text[at:])
+            pieces += [text[at : len(turn.before)], turn.reply]
+            at = len(turn.before) + len(turn.reply) + len(self._stop[1])
+        return [*pieces, text[at:]]
 
-    def _piece(self, text: str) -> list[int]:
-        return [token for part in text.split(_BREAK) if part for token in self.tokenizer.encode(part)]
+    def _pieces(self, texts: Sequence[str]) -> list[list[int]]:
+        """The tokens of each text, by itself."""
+        parts = [[part for part in text.split(_BREAK) if part] for text in texts]
+        tokens = iter(self.tokenizer.encode_all([part for some in parts for part in some]))
+        return [[token for _ in some for token in next(tokens)] for some in parts]
 
-    def _stable_turns(self, chat: Chat, text: str) -> dict[int, _Turn]:
-        """The assistant turns that stand in `text` exactly as they stood when they were written, by message number."""
+    def _stable_turns(self, told: _Told, n: int, text: str) -> dict[int, _Turn]:
+        """The turns among the first `n` messages that stand in `text` exactly as they stood when written, by message number."""
         found: dict[int, _Turn] = {}
-        for i, message in enumerate(chat.messages):
-            if message.role == "assistant" and i > 0:
-                turn = self._turn(chat, i)
+        for i in range(1, n):
+            if told.roles[i] == "assistant":
+                turn = self._turn(told, i)
                 if text.startswith(turn.before + turn.reply + self._stop[1]):
                     found[i] = turn
         return found
 
-    def _turn(self, chat: Chat, i: int) -> _Turn:
+    def _turn(self, told: _Told, i: int) -> _Turn:
         """Message `i` as the template writes it when it is the newest."""
         tail = self._frame[1]
-        before = self._text(Chat(chat.id, chat.messages[:i], chat.tools, chat.template_options, source=chat.source), True)
-        full = self._text(Chat(chat.id, chat.messages[: i + 1], chat.tools, chat.template_options, source=chat.source), False)
+        before, full = self._text(told, i, True), self._text(told, i + 1, False)
         if not full.startswith(before) or not full.endswith(tail):
             raise LuthierError(
-                chat.source or "a conversation",
+                told.where,
                 f"the chat template does not write message {i + 1} (assistant) after its own generation prompt",
                 "move what the template puts elsewhere into the message itself, or use another template",
             )
         return _Turn(before, full[len(before) : len(full) - len(tail)])
 
-    def _text(self, chat: Chat, add_generation_prompt: bool) -> str:
-        messages = [_template_message(self._shielded_message(message)) for message in chat.messages]
-        tools = tuple(self._shielded_json(tool) for tool in chat.tools)
-        options = self._shielded_json(chat.template_options)
+    def _told(self, chat: Chat, n: int | None = None) -> _Told:
+        """What the template is told of a conversation, or of its first `n` messages."""
+        messages = chat.messages[:n]
+        return _Told(
+            chat.source or "a conversation",
+            tuple(message.role for message in messages),
+            tuple(_template_message(self._shielded_message(message)) for message in messages),
+            tuple(self._shielded_json(tool) for tool in chat.tools),  # type: ignore[misc]
+            self._shielded_json(chat.template_options),  # type: ignore[arg-type]
+        )
+
+    def _text(self, told: _Told, n: int, add_generation_prompt: bool) -> str:
+        """The first `n` messages as the template writes them."""
+        known = told.texts.get((n, add_generation_prompt))
+        if known is not None:
+            return known
         try:
-            return self.tokenizer.apply_template(messages, tools, add_generation_prompt, options)  # type: ignore[arg-type]
+            text = self.tokenizer.apply_template(told.messages[:n], told.tools, add_generation_prompt, told.options)
         except ValueError as error:
-            raise LuthierError(
-                chat.source or "a conversation", f"the chat template refuses it: {error}", "change the messages or the template"
-            ) from error
+            raise LuthierError(told.where, f"the chat template refuses it: {error}", "change the messages or the template") from error
+        told.texts[n, add_generation_prompt] = text
+        return text
 
     def _shielded_message(self, message: Message) -> Message:
         calls = tuple(

@@ -48,12 +48,21 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str | None:
+        """Equal for two tokenizers only if they give equal tokens for equal conversations; None where that cannot be known."""
+        ...
+
+    @property
     def template_text(self) -> str:
         """The template's source: what it does not mention, it cannot render."""
         ...
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a stretch of text; nothing is added, and the names of special tokens are read as such."""
+        ...
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of several texts, each as if it stood alone."""
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:
