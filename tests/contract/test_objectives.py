@@ -70,6 +70,7 @@ def chats() -> tuple[AnyExample, ...]:
 TEXTS = (("the cat sat", "bad"), ("the cat sat on the mat", "good"), ("hello", "neither"), ("the cat", None), ("the dog", "good"))
 CASES: Mapping[str, Case] = {
     "imitate": Case(Imitate(), chats(), pair_margin),
+    "imitate, smoothed": Case(Imitate(smoothing=0.1), chats(), pair_margin),
     "classify": Case(Classify(LABELS), tuple(Labelled(str(i), *one) for i, one in enumerate(TEXTS)), label_margin),
     "classify, smoothed": Case(Classify(LABELS, 0.1), tuple(Labelled(str(i), *one) for i, one in enumerate(TEXTS)), label_margin),
 }

@@ -9,13 +9,23 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from luthier.models.cross_entropy import CrossEntropy, told_of
 from luthier.text.batching import Batch
 
 if TYPE_CHECKING:
     from luthier.models.network import Network
 
 MAX_LOGITS = 16 * 2**20
-"""Logits held at once, in numbers: beyond it the output layer runs in chunks that are computed again for the gradient."""
+"""Logits held at once for log-probabilities, in numbers: beyond it they are taken in chunks, and again for the gradient."""
+
+N_CHUNK = 256
+"""States whose logits are held at once where value and gradient are taken in one pass.
+
+Measured with 1,500 states of width 512 and 18,608 tokens, on one core with 1 MiB of its own cache: with fewer states the
+weights are read too often for the work on them (64: 282 ms, 128: 230, 256: 212, frozen in bfloat16), with more there is
+little left to gain (512: 198; 1,500: 201) and the memory doubles. Where the output layer is trained it is the same, since
+its gradient is added up once a chunk (mixed types: 128: 397 ms, 256: 320, 512: 313; float32: 1,117, 1,028, 990).
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +66,18 @@ class Outputs:
             parts.append(checkpoint(self._logps, chunk, where[inside] - low, batch.target_S[inside], use_reentrant=False))
             places.append(inside)
         return out.index_copy(0, torch.cat(places), torch.cat(parts))
+
+    def cross_entropy(self, batch: Batch, smoothing: float = 0.0) -> Tensor:
+        """Σ over the supervised tokens of weight × cross-entropy, in nats and float32 or better; cheaper than `token_logps`.
+
+        `smoothing` is the share of each target that is spread over the vocabulary (label smoothing).
+        """
+        if not (smoothing or torch.is_grad_enabled()):
+            logps = self.token_logps(batch)
+            return -(logps * batch.weight_S.to(logps.dtype)).sum()
+        told = told_of(batch, self.network.n_vocabulary)
+        trained = tuple(one for one in self.network.decoder.get_output_embeddings().parameters() if one.requires_grad)
+        return CrossEntropy(self.network.logits, trained, told, smoothing, N_CHUNK)(self.at(told.source_U))
 
     def row_scores(self, batch: Batch) -> Tensor:
         """The head's scores (R, C) of the batch's rows."""

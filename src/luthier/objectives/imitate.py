@@ -19,11 +19,13 @@ class Imitate:
     """Σ w · −log p(token | what stands before it), in nats, over trained tokens, divided by Σ w.
 
     Of a conversation, the assistant's turns with a weight above 0 are trained, each with its stop token. Plain text is
-    trained in full, cut into consecutive windows of `window` tokens where it is longer.
+    trained in full, cut into consecutive windows of `window` tokens where it is longer. Label smoothing mixes the
+    uniform distribution over the vocabulary into each target (Szegedy and others, 2016, arXiv:1512.00567, section 7).
     """
 
     kind: Literal["imitate"] = "imitate"
     window: int | None = None
+    smoothing: float = 0.0
 
     @property
     def scope(self) -> Scope:
@@ -49,9 +51,8 @@ class Imitate:
         return {"loss_nats": float(batch.weight_S.sum(dtype=batch.weight_S.dtype))}
 
     def loss(self, outputs: Outputs, batch: Batch) -> LossSum:
-        """Σ w · −log p."""
-        logps = outputs.token_logps(batch)
-        return LossSum({"loss_nats": -(logps * batch.weight_S.to(logps.dtype)).sum()})
+        """Σ w · −log p, smoothed."""
+        return LossSum({"loss_nats": outputs.cross_entropy(batch, self.smoothing)})
 
     def _windows(self, example: Text, renderer: Renderer) -> tuple[Row, ...]:
         tokens = renderer.document(example.text, with_marks=True)

@@ -32,7 +32,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Head:
-    """The recipe's [head] section: how a classifier reads a row."""
+    """The recipe's [head] section: how a classifier reads a row, and how sure of its target any model is told to be."""
 
     pooling: Pooling = option(
         "mean",
@@ -40,7 +40,9 @@ class Head:
         why="on short texts ahead of the last token's in three trials of four (docs/log.md)",
     )
     label_smoothing: float = option(
-        0.0, about="the share of the target that is spread over all labels", why="confidence stays what the data say"
+        0.0,
+        about="the share of the target that is spread over all labels, or over the vocabulary; losses are reported with it",
+        why="confidence stays what the data say",
     )
 
 
@@ -53,7 +55,7 @@ class Recipe:
     data: Data = required(about="the rows")
     prepare: Prepare = option(Prepare(), about="how rows are cleaned")
     model: Model = option(Model(), about="what is tuned")
-    head: Head = option(Head(), about="how a classifier reads a row")
+    head: Head = option(Head(), about="how a classifier reads a row, and how sure of its target any model is told to be")
     method: AnyMethod = option(
         LoRA(), about="how the model may change", why="small files, little memory, and hard to break what the base knows"
     )
@@ -66,11 +68,9 @@ class Recipe:
         """What no single section can see: names that make no folder, and options without effect."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", self.name):
             yield "name", f"is {self.name!r}, which cannot name a folder", "use letters, digits, dots, dashes and underscores"
-        if self.goal.task != "classify":
-            # A resolved recipe writes out every default, so only what differs from its default was meant.
-            for name, usual in vars(Head()).items():
-                if getattr(self.head, name) != usual:
-                    yield f"head.{name}", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
+        # A resolved recipe writes out every default, so only what differs from its default was meant.
+        if self.goal.task != "classify" and self.head.pooling != Head().pooling:
+            yield "head.pooling", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
         if not 0 <= self.head.label_smoothing < 1:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
