@@ -123,7 +123,8 @@ def write_files(run: Run, rows: Mapping[str, Sequence[AnyExample]], made: Made) 
         "recognised": "CSV in UTF-8", "warnings": ["Something to know."], "test_hash": "0" * 64,
     })  # fmt: skip
     lines: list[Json] = [{"event": "step", "step": step, "loss_nats": loss, "seconds": 0.1} for step, loss in made.train]
-    lines += [{"event": "validation", "step": step, "loss_nats": loss, "n_rows": 30, "seconds": 0.1} for step, loss in made.validation]
+    spread: dict[str, Json] = {"n_examples": 30, "n_effective": 30.0, "loss_se": 0.02, "n_rows": 30, "seconds": 0.1}
+    lines += [{"event": "validation", "step": step, "loss_nats": loss, **spread} for step, loss in made.validation]
     write_jsonl(run.metrics, lines)
     write_json(run.plan, {"precision": {"name": "float32", "why": "it is small"}, "surroundings": {"device": "cpu"}})
     write_text(run.recipe, f'name = "made"\nseed = {made.seed}\n\n[goal]\ntask = "classify"\n\n[train]\nepochs = 3.0\n')

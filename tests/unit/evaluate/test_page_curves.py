@@ -17,9 +17,9 @@ def test_it_overfits_from_the_step_of_the_lowest_validation_loss_on() -> None:
     curves = made([(0, 1.0), (100, 0.7), (300, 0.5), (600, 0.55), (900, 0.6)])
     found = overfits(curves)
     assert found is not None
-    assert (found.step, found.lowest, found.last, found.last_step) == (300, 0.5, 0.6, 900)
+    assert (found.step, found.lowest.value, found.last.value, found.last_step) == (300, 0.5, 0.6, 900)
     # Means over a hundred steps, as many as lie between two validations: those up to step 300, and the last.
-    assert (found.train_then, found.train_last) == pytest.approx((0.7495, 0.1495))
+    assert (found.train_then.value, found.train_last.value) == pytest.approx((0.7495, 0.1495))
     assert in_words(curves).startswith("It overfits from step 300 on: the validation loss was lowest at step 300: 0.500 nats on 50 rows")
     assert "risen to 0.600" in in_words(curves)
 
@@ -89,4 +89,54 @@ def test_curves_are_read_from_the_journal() -> None:
         {"event": "stop", "step": 1, "reason": "enough"}, {"event": "validation", "step": 1, "loss_nats": 1.0, "n_rows": 7},
     ]  # fmt: skip
     assert curves_of(journal) == Curves(((1, 1.5),), ((0, 2.0), (1, 1.0)), 7)
+    spread = [{**entry, "n_examples": 5, "loss_se": 0.1, "n_effective": 4.5} for entry in journal]
+    assert curves_of(spread) == Curves(((1, 1.5),), ((0, 2.0), (1, 1.0)), 5, {0: (0.1, 4.5), 1: (0.1, 4.5)})
     assert curves_of([]) == Curves((), (), 0)
+
+
+SPREAD = dict.fromkeys((0, 300, 900), (0.02, 21.0))
+T_20 = 2.0859634472658364
+"""The 97.5 % quantile of t with 20 degrees of freedom, from a table."""
+
+
+def test_a_validation_loss_has_a_t_interval_over_examples_of_equal_weight() -> None:
+    curves = Curves(FALLING, ((0, 1.0), (300, 0.5), (900, 0.01)), 150, SPREAD)
+    lowest = curves.at(300)
+    assert (lowest.low, lowest.high) == pytest.approx((0.5 - T_20 * 0.02, 0.5 + T_20 * 0.02))
+    assert (lowest.n, lowest.few) == (150, False)
+    assert curves.at(900).low == 0.0
+    assert [step for step, _ in curves.validated] == [0, 300, 900]
+    assert Curves(FALLING, ((0, 1.0),), 99, SPREAD).at(0).few
+    # Examples that are worth less than two leave one degree of freedom, whose quantile is 12.7062.
+    assert Curves(FALLING, ((0, 1.0),), 5, {0: (0.02, 1.2)}).at(0).high == pytest.approx(1 + 12.706205 * 0.02)
+
+
+def test_without_a_standard_error_there_is_a_number_of_rows_and_no_interval() -> None:
+    one = made([(0, 1.0), (300, 0.5)]).at(300)
+    assert (one.value, one.interval, one.n) == (0.5, "", 50)
+
+
+def test_a_mean_training_loss_has_a_t_interval_over_its_steps() -> None:
+    """Losses 1, 2, 3 and 6: mean 3, standard error 1.0801, and the quantile of t with 3 degrees of freedom is 3.1824."""
+    curves = made([(0, 1.0), (4, 0.9)], ((1, 1.0), (2, 2.0), (3, 3.0), (4, 6.0), (5, 7.0)))
+    mean = curves.mean_until(4)
+    assert (mean.value, mean.n) == (3.0, 4)
+    assert (mean.low, mean.high) == (0.0, pytest.approx(3 + 3.1824463 * 1.0801234))
+    # Five steps end in a stretch of one, which has no interval; before the first stretch ends there is the first step.
+    assert (curves.mean_until(5).value, curves.mean_until(5).interval, curves.mean_until(5).n) == (7.0, "", 1)
+    assert (curves.mean_until(3).value, curves.mean_until(3).n) == (1.0, 1)
+
+
+def test_every_loss_in_words_has_its_interval_and_what_it_is_over() -> None:
+    spread = dict.fromkeys((0, 100, 300, 600, 900), (0.01, 50.0))
+    said = in_words(Curves(FALLING, ((0, 1.0), (100, 0.7), (300, 0.5), (600, 0.55), (900, 0.6)), 50, spread))
+    assert said == (
+        "It overfits from step 300 on: the validation loss was lowest at step 300: 0.500 nats (95\u00a0% interval 0.480 to 0.520) "
+        "on 50 rows; "
+        "by step 900 it had risen to 0.600 nats (95\u00a0% interval 0.580 to 0.620), while the training loss went on falling from "
+        "0.750 nats (100 steps, 95\u00a0% interval 0.744 to 0.755) to 0.150 nats (100 steps, 95\u00a0% interval 0.144 to 0.155). "
+        "The model of step 300 is the one that was kept."
+    )
+    short = in_words(Curves(FALLING[:3], ((0, 1.0), (1, 0.999)), 50, {0: (0.01, 50.0)}))
+    assert "0.999 nats (1 step) to 0.997 nats (1 step) in 3 steps" in short
+    assert short.endswith("0.999 nats on 50 rows, against 1.000 nats (95\u00a0% interval 0.980 to 1.020) before the first step.")

@@ -15,7 +15,7 @@ from tests.made_runs import Made, write_run
 from luthier.core.examples import Chat, Labelled, Pair, Text
 from luthier.core.messages import Message
 from luthier.evaluate.answers import Answer, Gold
-from luthier.evaluate.intervals import estimate, wilson_interval
+from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics.calibration_error import CalibrationError
 from luthier.evaluate.metrics.macro_f1 import MacroF1
 from luthier.evaluate.page import svg, words
@@ -24,6 +24,7 @@ from luthier.evaluate.page.label_f1 import LabelF1
 from luthier.evaluate.page.material import Material, asked, read_material, replied
 from luthier.evaluate.page.mistakes import mistakes_of
 from luthier.evaluate.page.nearest import nearest, searched
+from luthier.evaluate.shares import wilson_interval
 
 Rows = list[tuple[str, str | None, float | None]]
 REPORT: dict[str, Any] = {
@@ -51,9 +52,14 @@ def test_a_bin_holds_the_rows_of_its_probability_with_the_share_that_is_right() 
     rows: Rows = [("a", "a", 0.95)] * 6 + [("a", "b", 0.97)] * 2 + [("b", "b", 0.5), ("b", None, None)]
     found = confidence(rows)
     low, high = found.bins
-    assert (round(low.low, 4), round(low.high, 4), low.sure, low.right.n, low.right.value) == (0.4667, 0.5333, 0.5, 1, 1.0)
+    assert (round(low.low, 4), round(low.high, 4), low.sure.value, low.right.n, low.right.value) == (0.4667, 0.5333, 0.5, 1, 1.0)
     assert (high.right.n, high.right.value) == (8, 0.75)
-    assert high.sure == pytest.approx((6 * 0.95 + 2 * 0.97) / 8)
+    mean = (6 * 0.95 + 2 * 0.97) / 8
+    assert high.sure.value == pytest.approx(mean) and high.sure.n == 8
+    assert high.sure.low is not None and high.sure.high is not None
+    assert high.low < high.sure.low < mean < high.sure.high < high.high
+    # One row says nothing of others but that they are in the bin.
+    assert low.sure.interval and (low.low, low.high) == pytest.approx((low.sure.low, low.sure.high), abs=0.002)
     assert (high.right.low, high.right.high) == wilson_interval(0.75, 8)
     assert (found.right.n, found.right.value) == (9, pytest.approx(7 / 9))
     assert found.gap.value == pytest.approx((6 * 0.95 + 2 * 0.97 + 0.5) / 9 - 7 / 9)
@@ -62,7 +68,7 @@ def test_a_bin_holds_the_rows_of_its_probability_with_the_share_that_is_right() 
 def test_the_bins_are_those_of_the_calibration_error() -> None:
     rows: Rows = [("a", "ab"[i % 3 == 0], 0.05 + 0.9 * i / 99) for i in range(100)]
     found = confidence(rows)
-    error = sum(one.right.n * abs(one.sure - (one.right.value or 0.0)) for one in found.bins) / 100
+    error = sum(one.right.n * abs((one.sure.value or 0.0) - (one.right.value or 0.0)) for one in found.bins) / 100
     answers = [Answer(str(i), said, {said or "": sure or 0.0}) for i, (_, said, sure) in enumerate(rows)]
     measured = estimate(CalibrationError(), [Gold(str(i), gold) for i, (gold, _, _) in enumerate(rows)], answers).value
     assert error == pytest.approx(measured)

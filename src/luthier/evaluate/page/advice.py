@@ -11,7 +11,7 @@ from luthier.data.profile import FEW_TRAINING_ROWS
 from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics import METRICS
 from luthier.evaluate.page.confidence import Confidence
-from luthier.evaluate.page.curves import Curves, learnt_nothing, overfits, still_learning
+from luthier.evaluate.page.curves import Curves, in_nats, learnt_nothing, overfits, still_learning
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes
 from luthier.evaluate.page.words import counted, difference_of, direction, number_of
@@ -147,8 +147,9 @@ def overfitting(found: Findings) -> Advice | None:
         return None
     return Advice(
         f"Train for less long: it overfits from step {one.step:,} on",
-        f"The validation loss rose from {one.lowest:.3f} at step {one.step:,} to {one.last:.3f} nats at step {one.last_step:,} while the "
-        "training loss fell. The model of the lowest loss was kept, so this cost time, not quality.",
+        f"The validation loss rose from {in_nats(one.lowest)} at step {one.step:,} to {in_nats(one.last)} at step {one.last_step:,}, on "
+        f"{counted(one.last.n, 'row')}, while the training loss fell. The model of the lowest loss was kept, so this cost time and no "
+        "quality.",
         "Lower [train] epochs or set [train] patience. More training rows, dropout in the method or a lower learning rate would let it "
         "learn for longer before it memorises.",
     )

@@ -27,7 +27,7 @@ class Bin:
 
     low: float
     high: float
-    sure: float
+    sure: Number
     right: Number
 
 
@@ -75,7 +75,9 @@ def confidence_of(material: Material, system: str = TUNED) -> Confidence | None:
 
 def _bin(gold: Sequence[Gold], said: Sequence[Answer], sure: Floats, inside: NDArray[np.bool_], i: int, seed: int) -> Bin:
     rows, answers = subset(gold, said, list(inside))
-    return Bin(float(EDGES[i]), float(EDGES[i + 1]), float(sure[inside].mean()), number_of(estimate(Accuracy(), rows, answers, seed=seed)))
+    low, high = float(EDGES[i]), float(EDGES[i + 1])
+    mean = _mean(rows, sure[inside], (low, high), seed, f"sure {i}")
+    return Bin(low, high, mean, number_of(estimate(Accuracy(), rows, answers, seed=seed)))
 
 
 def _mean(gold: Sequence[Gold], values: Floats, limits: tuple[float, float], seed: int, name: str) -> Number:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
+from scipy.special import stdtrit
 
+from luthier.evaluate.estimates import CONFIDENCE, few
+from luthier.evaluate.page.words import Number, counted
 from luthier.train.journal import Entry
 
 Points: TypeAlias = tuple[tuple[int, float], ...]
@@ -31,12 +34,14 @@ RULE = (
 class Curves:
     """The losses of one training: each step's on its own rows, and those on all `n_validation` validation rows.
 
-    The first validation point is the untrained model's (step 0), where it was measured.
+    The first validation point is the untrained model's (step 0), where it was measured. `errors` holds, by step, the
+    standard error of the validation loss over examples, and how many examples of equal weight they are worth.
     """
 
     train: Points
     validation: Points
     n_validation: int = 0
+    errors: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def trained(self) -> Points:
@@ -49,11 +54,38 @@ class Curves:
         return min(self.trained, key=lambda point: point[1], default=None)
 
     @property
-    def smooth(self) -> Points:
-        """The training loss as a mean over as many steps as lie between two validations, or over a twentieth of all."""
+    def parts(self) -> tuple[Points, ...]:
+        """The training losses in stretches of as many steps as lie between two validations, or of a twentieth of all."""
         n = max(1, self.trained[0][0] if self.trained else len(self.train) // 20)
-        parts = [self.train[start : start + n] for start in range(0, len(self.train), n)]
-        return tuple((part[-1][0], float(np.mean([loss for _, loss in part]))) for part in parts)
+        return tuple(self.train[start : start + n] for start in range(0, len(self.train), n))
+
+    @property
+    def smooth(self) -> Points:
+        """The mean training loss of each stretch, at its last step."""
+        return tuple((part[-1][0], float(np.mean([loss for _, loss in part]))) for part in self.parts)
+
+    @property
+    def validated(self) -> tuple[tuple[int, Number], ...]:
+        """The validation points with their t intervals over examples; without, where the journal has no standard error."""
+        return tuple((step, self._with_error(loss, *self.errors.get(step, (None, 0.0)))) for step, loss in self.validation)
+
+    def at(self, step: int) -> Number:
+        """The validation loss of a step."""
+        return dict(self.validated)[step]
+
+    def mean_until(self, step: int) -> Number:
+        """The mean training loss of the last stretch that ends by `step`, else of the first step, with its t interval over its steps."""
+        part = next((part for part in reversed(self.parts) if part[-1][0] <= step), self.train[:1])
+        losses = [loss for _, loss in part]
+        if len(losses) < 2:
+            return Number(losses[0], None, None, 1, 3)
+        se = float(np.std(losses, ddof=1)) / len(losses) ** 0.5
+        return _number(float(np.mean(losses)), se, len(losses), len(losses), False)
+
+    def _with_error(self, loss: float, se: float | None, n_effective: float) -> Number:
+        if se is None:
+            return Number(loss, None, None, self.n_validation, 3)
+        return _number(loss, se, n_effective, self.n_validation, few(self.n_validation, None))
 
 
 @dataclass(frozen=True)
@@ -61,11 +93,17 @@ class Overfit:
     """From which step on it overfits, and the losses that say so, all in nats."""
 
     step: int
-    lowest: float
-    last: float
+    lowest: Number
+    last: Number
     last_step: int
-    train_then: float
-    train_last: float
+    train_then: Number
+    train_last: Number
+
+
+def _number(value: float, se: float, n_effective: float, n: int, is_few: bool) -> Number:
+    """A loss with its t interval, which ends at 0."""
+    half = float(stdtrit(max(2.0, n_effective) - 1, 0.5 + CONFIDENCE / 2)) * se
+    return Number(value, max(0.0, value - half), value + half, n, 3, is_few)
 
 
 def curves_of(journal: Sequence[Entry]) -> Curves:
@@ -74,8 +112,10 @@ def curves_of(journal: Sequence[Entry]) -> Curves:
         event: tuple((int(entry["step"]), float(entry["loss_nats"])) for entry in journal if entry["event"] == event)
         for event in ("step", "validation")
     }
-    n = next((int(entry["n_rows"]) for entry in journal if entry["event"] == "validation"), 0)
-    return Curves(found["step"], found["validation"], n)
+    validations = [entry for entry in journal if entry["event"] == "validation"]
+    n = next((int(entry.get("n_examples", entry["n_rows"])) for entry in validations), 0)
+    errors = {int(entry["step"]): (float(entry["loss_se"]), float(entry["n_effective"])) for entry in validations if "loss_se" in entry}
+    return Curves(found["step"], found["validation"], n, errors)
 
 
 def overfits(curves: Curves) -> Overfit | None:
@@ -86,9 +126,9 @@ def overfits(curves: Curves) -> Overfit | None:
     last_step, last = curves.trained[-1]
     if last - lowest[1] < max(OVERFIT_NATS, OVERFIT_FRAC * lowest[1]):
         return None
-    before = [loss for step, loss in curves.smooth if step <= lowest[0]] or [curves.train[0][1]]
-    then, now = before[-1], curves.smooth[-1][1]
-    return Overfit(lowest[0], lowest[1], last, last_step, then, now) if now < then else None
+    then, now = (curves.mean_until(step) for step in (lowest[0], curves.train[-1][0]))
+    assert then.value is not None and now.value is not None, "there are steps"
+    return Overfit(lowest[0], curves.at(lowest[0]), curves.at(last_step), last_step, then, now) if now.value < then.value else None
 
 
 def still_learning(curves: Curves) -> float | None:
@@ -115,19 +155,20 @@ def in_words(curves: Curves) -> str:
     """What the curves say, in one or two sentences."""
     if not curves.train:
         return "No step of training was recorded, so there is no curve to read."
-    first, last = curves.smooth[0][1], curves.smooth[-1][1]
-    fall = f"The training loss went from {first:.3f} to {last:.3f} nats in {curves.train[-1][0]:,} steps"
+    first, last = (_over_steps(curves.mean_until(step)) for step in (curves.smooth[0][0], curves.train[-1][0]))
+    fall = f"The training loss went from {first} to {last} in {curves.train[-1][0]:,} steps"
     lowest = curves.lowest
     if lowest is None:
         return f"{fall}. No validation rows were set aside, so nobody can say whether it learnt or memorised."
-    best = f"the validation loss was lowest at step {lowest[0]:,}: {lowest[1]:.3f} nats on {curves.n_validation:,} rows"
+    rows = counted(curves.n_validation, "row")
+    best = f"the validation loss was lowest at step {lowest[0]:,}: {in_nats(curves.at(lowest[0]))} on {rows}"
     found = overfits(curves)
     if learnt_nothing(curves):
-        return f"It learnt next to nothing. {fall}; {best}, against {curves.validation[0][1]:.3f} before the first step."
+        return f"It learnt next to nothing. {fall}; {best}, against {in_nats(curves.validated[0][1])} before the first step."
     if found is not None:
         return (
-            f"It overfits from step {found.step:,} on: {best}; by step {found.last_step:,} it had risen to {found.last:.3f}, "
-            f"while the training loss went on falling from {found.train_then:.3f} to {found.train_last:.3f}. "
+            f"It overfits from step {found.step:,} on: {best}; by step {found.last_step:,} it had risen to {in_nats(found.last)}, "
+            f"while the training loss went on falling from {_over_steps(found.train_then)} to {_over_steps(found.train_last)}. "
             f"The model of step {found.step:,} is the one that was kept."
         )
     late = still_learning(curves)
@@ -136,3 +177,14 @@ def in_words(curves: Curves) -> str:
         return f"It was still learning when it stopped: {best}, and {brought}. {fall}."
     flat = f" What came after step {lowest[0]:,} brought nothing more." if lowest != curves.trained[-1] else ""
     return f"It learnt, and does not overfit by the rule below. {fall}; {best}.{flat}"
+
+
+def in_nats(number: Number) -> str:
+    """A loss with its interval, where it has one."""
+    return f"{number.as_text} nats" + (f" (95\u00a0% interval {number.interval})" if number.interval else "")
+
+
+def _over_steps(number: Number) -> str:
+    """A training loss, with the steps that it is a mean of and its interval over them; a single step has none."""
+    inside = f", 95\u00a0% interval {number.interval}" if number.interval else ""
+    return f"{number.as_text} nats ({counted(number.n, 'step')}{inside})"

@@ -26,6 +26,9 @@ def learning(curves: Curves) -> Figure:
         if curves.validation:
             steps, losses = zip(*curves.validation, strict=True)
             axes.plot(steps, losses, color=SECOND, linewidth=1.8, linestyle="--", marker="o", markersize=4, label="validation")
+            known = [(step, one.low, one.high) for step, one in curves.validated if one.interval]
+            if known:
+                axes.fill_between(*zip(*known, strict=True), color=SECOND, alpha=0.18, linewidth=0, label="its 95 % interval")
         lowest, over = curves.lowest, overfits(curves)
         if lowest is not None:
             axes.plot(*lowest, marker="o", markersize=10, markerfacecolor="none", markeredgecolor=INK, linestyle="", label="lowest: kept")
@@ -139,10 +142,11 @@ def reliability(found: Confidence) -> Figure:
     def plot(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1.2, label="as sure as right")
         for i, one in enumerate(found.bins):
-            right = one.right
-            axes.plot([one.sure, one.sure], [right.low, right.high], color=FIRST, linewidth=1.8)
-            axes.plot([one.sure], [right.value], marker="o", color=FIRST, markersize=6, linestyle="", label=None if i else "this model")
-            axes.annotate(f"{right.n:,}", (one.sure, -0.04), ha="center", va="top", fontsize=7.5, color=INK, annotation_clip=False)
+            right, sure = one.right, one.sure.value
+            axes.plot([sure, sure], [right.low, right.high], color=FIRST, linewidth=1.8)
+            axes.plot([one.sure.low, one.sure.high], [right.value, right.value], color=FIRST, linewidth=1.8)
+            axes.plot([sure], [right.value], marker="o", color=FIRST, markersize=6, linestyle="", label=None if i else "this model")
+            axes.annotate(f"{right.n:,}", (sure, -0.04), ha="center", va="top", fontsize=7.5, color=INK, annotation_clip=False)
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.14, 1.03)
         axes.set_yticks([0, 0.25, 0.5, 0.75, 1.0])
