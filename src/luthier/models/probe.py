@@ -1,8 +1,8 @@
-"""Which layout a model may use is settled by trying: a forest against padded rows, and both against the family itself."""
+"""Which layout and forward pass a model may use is settled by trying: forest against padded rows, ours against the family's own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from luthier.core.errors import LuthierError
 from luthier.models.attention import SEAM
+from luthier.models.blocks import Blocks, NotUsual
 from luthier.models.network import Network
 from luthier.text.batching import Batch
 from luthier.text.forest import make_forest
@@ -30,25 +31,28 @@ _WINDOWS = ("sliding_window", "attention_chunk_size", "attention_window_size", "
 
 @dataclass(frozen=True)
 class Probed:
-    """What the probe found: the layout to use, why, and the relative differences that it saw."""
+    """What the probe found: the layout to use, why, and the relative differences that it saw; and whose forward pass is used."""
 
     layout: Literal["forest", "padded"]
     reason: str
     logits_difference: float
     gradient_difference: float
+    computed_by: str = "the family's own"
 
 
 def probe(network: Network, seed: int = 0) -> Probed:
     """Compare, on random rows that share beginnings longer than any window, the family's own computation with ours.
 
     First our padded rows against the family's own attention: where they differ, the family's attention is kept and rows
-    are padded. Then the forest against padded rows, in logits and in one gradient. Long rows are compared at their ends,
-    so that no tensor is rows × vocabulary long.
+    are padded. Then the forest against padded rows, in logits and in one gradient, and at last our own forward pass
+    against the family's; where these are equal, the network is given ours. Long rows are compared at their ends, so that
+    no tensor is rows × vocabulary long.
 
     Raises:
         LuthierError: even padded rows under the family's own attention give other logits than the model itself.
 
     """
+    network.blocks = None
     rows = _rows(network, seed)
     padded, forest = make_padded(rows, 0).to(network.device), make_forest(rows).to(network.device)
     limit = TOLERANCE[next(network.decoder.parameters()).dtype]
@@ -70,8 +74,26 @@ def probe(network: Network, seed: int = 0) -> Probed:
     tree, tree_gradient = _logits_and_gradient(network, forest)
     differences = _relative(tree, plain), _relative(tree_gradient, plain_gradient)
     if all(difference <= limit for difference in differences):
-        return Probed("forest", "shared beginnings are computed once; the same logits and gradient as padded rows", *differences)
-    return Probed("padded", f"a forest gives other logits or gradients than padded rows (by {max(differences):.1e})", *differences)
+        why = "shared beginnings are computed once; the same logits and gradient as padded rows"
+        found = Probed("forest", why, *differences)
+        return replace(found, computed_by=_settle_blocks(network, forest, (tree, tree_gradient), limit))
+    why = f"a forest gives other logits or gradients than padded rows (by {max(differences):.1e})"
+    found = Probed("padded", why, *differences)
+    return replace(found, computed_by=_settle_blocks(network, padded, (plain, plain_gradient), limit))
+
+
+def _settle_blocks(network: Network, batch: Batch, wanted: tuple[Tensor, Tensor], limit: float) -> str:
+    """Give the network our own forward pass if it gives the family's logits and gradient; says whose is used, and why."""
+    try:
+        network.blocks = Blocks(network.body)
+    except NotUsual as error:
+        return f"the family's own: {error}"
+    found = _logits_and_gradient(network, batch)
+    difference = max(_relative(one, other) for one, other in zip(found, wanted, strict=True))
+    if difference <= limit:
+        return "Luthier's own, for blocks of the usual shape"
+    network.blocks = None
+    return f"the family's own: Luthier's differs from it by {difference:.1e}"
 
 
 def _rows(network: Network, seed: int) -> list[Row]:
