@@ -17,12 +17,14 @@ from sklearn.metrics import accuracy_score, brier_score_loss, confusion_matrix, 
 from tests.made_up_answers import golds, losses, noisy, system
 
 from luthier.evaluate.answers import Answer, Gold, labels_of
+from luthier.evaluate.bca import bca_interval
 from luthier.evaluate.compare import compare
-from luthier.evaluate.intervals import bca_interval, estimate, wilson_interval
+from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics import metric_named
 from luthier.evaluate.metrics.metric import Floats, row_values, value_of
 from luthier.evaluate.per_class import confusion, per_class
 from luthier.evaluate.resampling import Clusters
+from luthier.evaluate.shares import wilson_interval
 
 ALPHABET = "abcdeé ,.?中文🎻\n\t"
 

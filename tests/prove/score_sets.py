@@ -8,19 +8,26 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import beta, norm
 
 from luthier.evaluate.answers import Answer, Gold, System
+from luthier.evaluate.bca import bca_interval
+from luthier.evaluate.calibration_interval import calibration_interval
 from luthier.evaluate.compare import compare
 from luthier.evaluate.estimates import few
-from luthier.evaluate.intervals import bca_interval, estimate
+from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics import metric_named
 from luthier.evaluate.metrics.bleu import Bleu
-from luthier.evaluate.metrics.calibration_error import EDGES, N_BINS, CalibrationError
+from luthier.evaluate.metrics.calibration_error import EDGES, columns_of
 from luthier.evaluate.metrics.metric import Floats, Metric, ratio
 from luthier.evaluate.resampling import Clusters
+from luthier.evaluate.shares import grouped_share_interval
 
 Draw: TypeAlias = Callable[[np.random.Generator, int], Floats]
+Ends: TypeAlias = Callable[[Clusters, np.random.Generator], tuple[float, float]]
+
+SURE = (4.0, 1.5)
+"""The parameters of the beta distribution that confidences are drawn from."""
 
 
 @dataclass(frozen=True)
@@ -34,20 +41,23 @@ class Found:
 
 @dataclass(frozen=True)
 class Scores:
-    """A distribution of sums per unit, rows × k, the true value of `values` of them, and the limits of the metric."""
+    """A distribution of sums per unit, rows × k, the true value of what is measured of them, and the interval that is tried."""
 
     draw: Draw
     truth: float
-    limits: tuple[float, float]
-    values: Callable[[Floats], Floats]
+    ends: Ends
     grouped: bool = False
 
     def interval(self, n: int, seed: int) -> Found:
         """Whether the interval over n units holds the truth; the number of rows is the last column where there are groups."""
         sums = self.draw(np.random.default_rng([seed, n]), n)
         n_rows = sums[:, -1].astype(np.int64) if self.grouped else np.ones(n, dtype=np.int64)
-        low, high = bca_interval(self.values, Clusters(sums, n_rows), self.limits, np.random.default_rng([seed, n, 1]))
+        low, high = self.ends(Clusters(sums, n_rows), np.random.default_rng([seed, n, 1]))
         return Found(low <= self.truth <= high, high - low, few(int(n_rows.sum()), n if self.grouped else None))
+
+
+def bootstrapped(values: Callable[[Floats], Floats], limits: tuple[float, float]) -> Ends:
+    return lambda clusters, rng: bca_interval(values, clusters, limits, rng)
 
 
 def mean(sums: Floats) -> Floats:
@@ -55,7 +65,7 @@ def mean(sums: Floats) -> Floats:
 
 
 def of_rows(draw: Draw, truth: float, limits: tuple[float, float]) -> Scores:
-    return Scores(lambda rng, n: np.stack([draw(rng, n), np.ones(n)], axis=1), truth, limits, mean)
+    return Scores(lambda rng, n: np.stack([draw(rng, n), np.ones(n)], axis=1), truth, bootstrapped(mean, limits))
 
 
 def of_groups(share: float, likeness: float) -> Scores:
@@ -66,7 +76,7 @@ def of_groups(share: float, likeness: float) -> Scores:
         within = rng.beta(share * (1 / likeness - 1), (1 - share) * (1 / likeness - 1), n)
         return np.stack([rng.binomial(sizes, within), sizes], axis=1).astype(np.float64)
 
-    return Scores(draw, share, (0.0, 1.0), mean, grouped=True)
+    return Scores(draw, share, lambda clusters, _: grouped_share_interval(clusters), grouped=True)
 
 
 def tokens(rng: np.random.Generator, n: int) -> Floats:
@@ -92,27 +102,25 @@ def ngrams(rng: np.random.Generator, n: int) -> Floats:
     return np.stack([*hits, *counts, said, wanted, np.ones(n)], axis=1).astype(np.float64)
 
 
-def confidences(honesty: float) -> Draw:
-    """The calibration error's sums for rows that are right with chance confidence ** `honesty`; 1 is calibrated."""
+def calibration(chance: Callable[[Floats], Floats]) -> Scores:
+    """The calibration error of rows that are right with `chance` of their confidence."""
 
     def draw(rng: np.random.Generator, n: int) -> Floats:
-        said = rng.beta(4, 1.5, n)
-        sums = np.zeros((n, N_BINS + 1))
-        sums[np.arange(n), np.searchsorted(EDGES[1:-1], said)] = said - (rng.random(n) < said**honesty)
-        sums[:, N_BINS] = 1.0
-        return sums
+        said = rng.beta(*SURE, n)
+        return columns_of(said, rng.random(n) < chance(said))
 
-    return draw
+    # By the midpoint rule: gaps of a million confidences, as likely as the density says.
+    said = (np.arange(1_000_000) + 0.5) / 1_000_000
+    gaps = (said - chance(said)) * beta.pdf(said, *SURE) / len(said)
+    truth = np.abs(np.bincount(np.searchsorted(EDGES[1:-1], said), gaps)).sum()
+    return Scores(draw, float(truth), calibration_interval)
 
 
-def at_length(draw: Draw, values: Callable[[Floats], Floats]) -> float:
-    """The value of so many rows that what is left of chance is far below any interval's width."""
+def of_corpus(metric: Metric, draw: Draw) -> Scores:
+    """The truth is the value of so many rows that what is left of chance is far below any interval's width."""
     rng = np.random.default_rng(12345)
-    return float(values(sum((draw(rng, 500_000).sum(axis=0) for _ in range(8)), start=np.zeros(1))))
-
-
-def corpus(metric: Metric, draw: Draw, truth: float | None = None) -> Scores:
-    return Scores(draw, at_length(draw, metric.values) if truth is None else truth, metric.range, metric.values)
+    whole: Floats = sum((draw(rng, 500_000).sum(axis=0) for _ in range(8)), start=np.zeros(1))
+    return Scores(draw, float(metric.values(whole)), bootstrapped(metric.values, metric.range))
 
 
 ROWS = {
@@ -122,14 +130,15 @@ ROWS = {
     "u-shaped": of_rows(lambda rng, n: rng.beta(0.5, 0.5, n), 0.5, (0.0, 1.0)),
     "near the top": of_rows(lambda rng, n: rng.beta(4.0, 0.5, n), 4 / 4.5, (0.0, 1.0)),
     "paired, seldom differing": of_rows(lambda rng, n: rng.choice([0.0, 1.0, -1.0], n, p=[0.9, 0.07, 0.03]), 0.04, (-1.0, 1.0)),
-    "loss per token": Scores(tokens, 2.0 + 5.0 / 21.0, (0.0, math.inf), mean),
+    "loss per token": Scores(tokens, 2.0 + 5.0 / 21.0, bootstrapped(mean, (0.0, math.inf))),
 }
 GROUPS = {f"{share:g} right in groups, likeness {like:g}": of_groups(share, like) for share in (0.5, 0.8, 0.95) for like in (0.05, 0.4)}
-CORPUS = {"BLEU": corpus(Bleu(), ngrams)}
+CORPUS = {"BLEU": of_corpus(Bleu(), ngrams)}
 CALIBRATION = {
-    "calibration error, calibrated": corpus(CalibrationError(), confidences(1.0), 0.0),
-    "calibration error, slightly overconfident": corpus(CalibrationError(), confidences(1.3)),
-    "calibration error, overconfident": corpus(CalibrationError(), confidences(2.0)),
+    "calibration error, calibrated": calibration(lambda said: said),
+    "calibration error, slightly overconfident": calibration(lambda said: said**1.3),
+    "calibration error, overconfident": calibration(lambda said: said**2),
+    "calibration error, wrong in one bin": calibration(lambda said: np.where(np.abs(said - 0.9) < 1 / 30, said - 0.25, said)),
 }
 
 

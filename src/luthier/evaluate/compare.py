@@ -10,8 +10,9 @@ import numpy as np
 
 from luthier.core.draws import seed_of
 from luthier.evaluate.answers import Answer, Gold, System, aligned
+from luthier.evaluate.bca import bca_interval
 from luthier.evaluate.estimates import CONFIDENCE, Comparison
-from luthier.evaluate.intervals import bca_interval, with_failures
+from luthier.evaluate.intervals import with_failures
 from luthier.evaluate.metrics.metric import Floats, Metric, judged
 from luthier.evaluate.resampling import Clusters, clusters_of, swaps
 

@@ -7,26 +7,27 @@ import pytest
 from tests.made_up_answers import golds, noisy, system
 
 from luthier.evaluate.answers import Answer, Gold
-from luthier.evaluate.intervals import bca_interval, estimate, unseen_interval, wilson_interval
+from luthier.evaluate.bca import bca_interval, unseen_interval
+from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics import metric_named
 from luthier.evaluate.metrics.metric import Floats, ratio
 from luthier.evaluate.resampling import Clusters, bootstrap_sums, clusters_of, swaps
+from luthier.evaluate.shares import wilson_interval
 
 
 def mean(sums: Floats) -> Floats:
     return ratio(sums[..., 0], sums[..., 1])
 
 
-def test_rows_that_stand_for_themselves_get_wilsons_interval_and_groups_the_bootstrap() -> None:
+def test_each_kind_of_number_gets_the_interval_that_fits_it() -> None:
     true = ["a", "b"] * 60
-    said = system("x", noisy(true, 0.6, 1)).answers
-    accuracy = metric_named("accuracy")
-    alone = estimate(accuracy, golds(true), said)
-    each_its_own = estimate(accuracy, golds(true, [f"g{i}" for i in range(120)]), said)
-    grouped = estimate(accuracy, golds(true, [f"g{i // 3}" for i in range(120)]), said)
-    assert (alone.method, each_its_own.method, grouped.method) == ("wilson", "wilson", "bca by group")
-    assert (alone.n_groups, grouped.n_groups) == (None, 40)
-    assert estimate(metric_named("macro_f1", "abc"), golds(true), said).method == "bca"
+    said = [Answer(one.id, one.text, {one.text or "": 0.7}) for one in system("x", noisy(true, 0.6, 1)).answers]
+    alone, each_its_own, grouped = golds(true), golds(true, [f"g{i}" for i in range(120)]), golds(true, [f"g{i // 3}" for i in range(120)])
+    for name, method in (("accuracy", "wilson"), ("macro_f1", "bca"), ("calibration_error", "likelihood ratio")):
+        metric = metric_named(name, "abc")
+        found = [estimate(metric, gold, said) for gold in (alone, each_its_own, grouped)]
+        assert [one.method for one in found] == [method, method, f"{method} by group"]
+        assert [one.n_groups for one in found] == [None, None, 40]
 
 
 def test_rows_of_one_group_that_go_alike_count_as_one() -> None:
@@ -152,11 +153,3 @@ def test_the_calibration_error_of_a_calibrated_system_may_be_0_and_that_of_anoth
             held[honesty] += found.low == 0 and found.high > found.value
     assert held[1.0] >= 36
     assert held[4.0] == 0
-
-
-def test_the_low_end_of_a_mean_is_left_alone() -> None:
-    """Resamples of a mean lie about it: to take noise off its low end would only widen it."""
-    scores = np.random.default_rng(0).exponential(size=200)
-    clusters = Clusters(np.stack([scores, np.ones(200)], axis=1), np.ones(200, dtype=np.int64))
-    floored, free = (bca_interval(mean, clusters, limits, np.random.default_rng(1)) for limits in ((0.0, math.inf), (-1.0, math.inf)))
-    assert floored == free

@@ -8,12 +8,23 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 N_BINS = 15
 EDGES = np.linspace(0.0, 1.0, N_BINS + 1)
+
+
+def columns_of(confidence: Floats, right: NDArray[np.bool_]) -> Floats:
+    """What is summed, rows × 3 · 15: in the column of a row's bin its confidence − right, its confidence, and 1."""
+    rows, bins = np.arange(len(confidence)), np.searchsorted(EDGES[1:-1], confidence, side="left")
+    found = np.zeros((len(confidence), 3, N_BINS))
+    found[rows, 0, bins] = confidence - right
+    found[rows, 1, bins] = confidence
+    found[rows, 2, bins] = 1.0
+    return found.reshape(-1, 3 * N_BINS)
 
 
 def bin_of(confidence: float) -> int:
@@ -40,23 +51,17 @@ class CalibrationError:
     is_proportion: ClassVar[bool] = False
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
-        """Per row, confidence − right in the column of its bin and 1 in the last; unjudged where the answer has no probability."""
-        found = np.zeros((len(gold), N_BINS + 1))
-        for i, (row, said) in enumerate(zip(gold, answers, strict=True)):
-            confidence = None if said.text is None or said.probabilities is None else said.probabilities.get(said.text)
-            if confidence is None or not math.isfinite(confidence):
-                found[i] = np.nan
-                continue
-            found[i, bin_of(confidence)] = confidence - (said.text == row.text)
-            found[i, N_BINS] = 1.0
-        return found
+        """Per row the `columns_of` its answer's probability; unjudged where the answer has no probability."""
+        said = [None if one.text is None or one.probabilities is None else one.probabilities.get(one.text) for one in answers]
+        confidence = np.array([math.nan if one is None else one for one in said], dtype=np.float64)
+        known = np.isfinite(confidence)
+        right = np.array([one.text == row.text for row, one in zip(gold, answers, strict=True)], dtype=np.bool_)
+        return np.where(known[:, None], columns_of(np.where(known, confidence, 0.0), right), math.nan)
 
     def failure(self, gold: Sequence[Gold]) -> Floats:
         """Each row wrong with full confidence."""
-        found = np.zeros((len(gold), N_BINS + 1))
-        found[:, -2:] = 1.0
-        return found
+        return columns_of(np.ones(len(gold)), np.zeros(len(gold), dtype=np.bool_))
 
     def values(self, sums: Floats) -> Floats:
         """The bins' distances, summed and divided by the rows."""
-        return ratio(np.abs(sums[..., :N_BINS]).sum(axis=-1), sums[..., N_BINS])
+        return ratio(np.abs(sums[..., :N_BINS]).sum(axis=-1), sums[..., 2 * N_BINS :].sum(axis=-1))

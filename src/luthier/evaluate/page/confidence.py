@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from luthier.core.draws import seed_of
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.bca import bca_interval
 from luthier.evaluate.estimates import few
-from luthier.evaluate.intervals import bca_interval, estimate
+from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics.accuracy import Accuracy
 from luthier.evaluate.metrics.calibration_error import EDGES, N_BINS, bin_of
 from luthier.evaluate.metrics.metric import Floats, ratio
