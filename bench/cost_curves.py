@@ -82,6 +82,13 @@ def forked(state: TrainState, cuts: CutPlan, rows: list[Row], n_steps: int) -> P
     return found
 
 
+def examples() -> list[Chat]:
+    """Conversations by which the plan of a run is made, about as long as the usual rows."""
+    draw = np.random.default_rng(1)
+    said = [" ".join(map(str, draw.integers(1000, size=70))) for _ in range(32)]
+    return [Chat(str(i), (Message("user", said[2 * i]), Message("assistant", said[2 * i + 1]))) for i in range(16)]
+
+
 def points() -> list[Point]:
     """Every point of every curve, once."""
     found = [{**USUAL, name: value, "layout": layout} for name, values in CURVES.items() for value in values for layout in LAYOUTS]
@@ -150,8 +157,7 @@ def main() -> None:
     measured: list[Point] = json.loads(log.read_text())["points"] if log.is_file() else []
     known = [{key: one[key] for key in (*USUAL, "layout")} for one in measured]
     torch.set_num_threads(1)  # a fork takes no threads along
-    example = Chat("example", (Message("user", "hello"), Message("assistant", "good day")))
-    plan, _, training = started(Asked(args.model, Path("random")), (example,))
+    plan, _, training = started(Asked(args.model, Path("random")), examples())
     state = training.state
     state.network.train()
     for point in points():

@@ -196,3 +196,11 @@ def test_the_peer_trains_with_the_setting_that_came_out_best_of_the_last_three(t
     ]  # fmt: skip
     (tmp_path / "log.jsonl").write_text("".join(lines))
     assert bench.best_setting(bench_of(tmp_path), case) == ("--layout", "fast", "--micro", "2")
+
+
+def test_turns_on_another_number_of_threads_are_other_turns(tmp_path: Path) -> None:
+    turns = script("turns")
+    one, two = (turns.Log(tmp_path / "log.jsonl", threads, 60) for threads in (1, 2))
+    said = command("a", tmp_path, "import json, os; print(json.dumps({'threads': int(os.environ['OMP_NUM_THREADS'])}))")
+    assert [log.run("turns", "case", [said], 1)[0]["a"]["result"]["threads"] for log in (one, two)] == [1, 2]
+    assert runs(tmp_path, "a") == [2] and one.turns("turns", "case")[0]["a"]["result"] == {"threads": 1}
