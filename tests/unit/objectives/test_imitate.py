@@ -80,3 +80,11 @@ def test_a_labelled_text_has_nothing_to_imitate() -> None:
 
 def test_a_conversation_without_trained_turns_gives_no_rows() -> None:
     assert Imitate().rows(Chat("c", (Message("user", "a"),)), RENDERER) == ()
+
+
+def test_a_smoothed_loss_is_pytorchs() -> None:
+    network = network_of("llama")
+    batch = CutPlan("forest", 100, 0).make([make_row([4, 5, 6], [0, 1, 1])])
+    logits = network.logits(network(batch).at(batch.source_S))
+    wanted = torch.nn.functional.cross_entropy(logits, batch.target_S, label_smoothing=0.2, reduction="sum")
+    torch.testing.assert_close(Imitate(smoothing=0.2).loss(network(batch), batch).totals["loss_nats"], wanted)
