@@ -79,13 +79,14 @@ def ask_for_gradients(network: Network) -> None:
         network.head.requires_grad_(True)
 
 
-def forest_equals_padded(subject: Subject, rows: Sequence[Row], why_padded: str = "") -> Found:
+def forest_equals_padded(subject: Subject, rows: Sequence[Row], why_padded: str = "", limit: int = 0) -> Found:
     """Compare the forest of the rows (and the layout that training used, if that is another) with the rows padded.
 
     Args:
         subject: what was trained.
         rows: a few telling rows.
         why_padded: why the probe chose padding, '' where it chose the forest.
+        limit: the tokens beyond which rows were left out of the choice for their cost, 0 where none was.
 
     """
     if subject.cuts.layout == "padded":
@@ -100,12 +101,12 @@ def forest_equals_padded(subject: Subject, rows: Sequence[Row], why_padded: str 
             gap = gap.worse(relative_gap(one, padded))
         return gap, f"{found[0].n_nodes:,} nodes for {padded.n_nodes:,} padded tokens"
 
-    said = f"{len(rows)} rows (the longest, those that share most, two drawn)"
+    said = f"{len(rows)} rows (the longest, those that share most, drawn ones{_limited(limit)})"
     return _judged(subject, compare, said, f"{' and '.join(layouts)} and padded rows")
 
 
-def any_cut_same_gradient(subject: Subject, rows: Sequence[Row]) -> Found:
-    """Compare one micro-batch of all rows with one a row and with unequal cuts, in other orders."""
+def any_cut_same_gradient(subject: Subject, rows: Sequence[Row], limit: int = 0) -> Found:
+    """Compare one micro-batch of all rows with one a row and with unequal cuts, in other orders; `limit` as above."""
     rows = _that_fit(rows, subject.cuts.max_nodes)
     if len(rows) < 2:
         return NotApplicable("there are no two training rows that fit into one micro-batch, so there is nothing to cut")
@@ -122,7 +123,11 @@ def any_cut_same_gradient(subject: Subject, rows: Sequence[Row]) -> Found:
             sizes.append(str(found.n_batches))
         return gap, f"cut into {', '.join(sizes[:-1])} and {sizes[-1]} micro-batches"
 
-    return _judged(subject, compare, f"{len(rows)} rows", "cuts")
+    return _judged(subject, compare, f"{len(rows)} rows{_limited(limit)}", "cuts")
+
+
+def _limited(limit: int) -> str:
+    return f", of those of up to {limit:,} tokens, so that proofs cost a small share of training" if limit else ""
 
 
 def step_of(subject: Subject, rows: Sequence[Row], cuts: CutPlan) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from luthier.text.renderer import as_chat
 
 MOST_PROMPTS = 2_000
 """Prompts that are rendered again: all of them up to here, beyond it the telling ones and drawn ones."""
+MOST_TOKENS = 2_000_000
+"""Their tokens, likewise: some seconds of tokenising, however long the conversations are."""
 Serve = Callable[[Mapping[str, Any]], list[int]]
 """The prompt's tokens for the body of a chat request, as the server makes them."""
 Read = Callable[[str], list[int]]
@@ -110,8 +113,8 @@ def _difference(prompt: Prompt, serve: Serve) -> str:
 
 
 def _telling(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
-    """All prompts, or of many the longest, those of most turns, those with most tools, and drawn ones."""
-    if len(prompts) <= MOST_PROMPTS:
+    """All prompts, or of many the longest, those of most turns, those with most tools, and drawn ones; at least one."""
+    if len(prompts) <= MOST_PROMPTS and sum(len(prompt.tokens) for prompt in prompts) <= MOST_TOKENS:
         return list(prompts)
     everyone = range(len(prompts))
     keys: tuple[Callable[[int], int], ...] = (
@@ -121,7 +124,11 @@ def _telling(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
     )
     first = [i for key in keys for i in sorted(everyone, key=key)[-MOST_PROMPTS // 10 :]]
     drawn = permutation(len(prompts), seed, "prompts").tolist()
-    return [prompts[i] for i in list(dict.fromkeys([*first, *drawn]))[:MOST_PROMPTS]]
+    # In turn, so that where long ones take all the room there are drawn ones among them.
+    in_turn = (i for both in itertools.zip_longest(first, drawn) for i in both if i is not None)
+    chosen = [prompts[i] for i in list(dict.fromkeys(in_turn))[:MOST_PROMPTS]]
+    so_far = itertools.accumulate(len(prompt.tokens) for prompt in chosen)
+    return [prompt for i, (prompt, n) in enumerate(zip(chosen, so_far, strict=True)) if n <= MOST_TOKENS or i == 0]
 
 
 def _longest(prompts: Sequence[Prompt]) -> int:

@@ -24,7 +24,7 @@ from luthier.prove.gradients import Subject, any_cut_same_gradient, ask_for_grad
 from luthier.prove.merging import merged_equals_adapter
 from luthier.prove.prompts import served_prompts_equal_trained, served_texts_equal_trained, trained_prompts
 from luthier.prove.rows import Units, every_row_supervised, label_map_round_trips, stop_token_trained, without_replies_or_labels
-from luthier.prove.sample import telling_rows
+from luthier.prove.sample import limit_of, telling_rows, tokens_allowed
 from luthier.prove.sides import split_certificate, test_untouched
 from luthier.serve.bundle import Tuned, open_bundle, read_card
 from luthier.serve.requests import prompt_tokens
@@ -34,6 +34,7 @@ from luthier.stages.rows import Rowed, to_rows
 from luthier.stages.tune import device, objective_of
 from luthier.text.renderer import Renderer
 from luthier.text.rows import rows_digest
+from luthier.train.journal import read_entries
 from luthier.train.plan import read_plan
 
 N_DRAWN_TO_CUT = 6
@@ -108,7 +109,7 @@ class _Rendered:
 def _rows(recipe: Recipe, train: Sequence[AnyExample], bundle: Tuned) -> _Rendered:
     objective = objective_of(recipe, train, bundle.card.max_tokens)
     renderer = Renderer(load_tokenizer(recipe.model.base))
-    rowed = to_rows(train, objective, renderer, bundle.card.max_tokens, recipe.train.too_long)
+    rowed = to_rows(train, objective, renderer, bundle.card.max_tokens, recipe.train.too_long, anew=True)
     uncut = rowed.units if not rowed.n_too_long else [objective.rows(example, renderer) for example in rowed.examples]
     return _Rendered(objective, rowed, uncut)
 
@@ -149,10 +150,13 @@ def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tun
     assert plan is not None, "a run that is trained has its plan"
     ask_for_gradients(bundle.network)
     subject = Subject(bundle.network, rows.objective, plan.cuts, recipe.seed)
-    telling = telling_rows(rows.rowed.rows, recipe.seed)
-    yield "forest_equals_padded", forest_equals_padded(subject, telling, tuned["layout"]["reason"])
-    more = telling_rows(rows.rowed.rows, recipe.seed, N_DRAWN_TO_CUT)
-    yield "any_cut_same_gradient", any_cut_same_gradient(subject, more)
+    trained = sum(int(entry["n_tokens"]) for entry in read_entries(run.metrics) if entry["event"] == "step")
+    n_tokens = tokens_allowed(trained, int(tuned["n_parameters"]), plan.precision.dtype != torch.float32, device().type)
+    limit = limit_of(rows.rowed.rows, n_tokens)
+    telling = telling_rows(rows.rowed.rows, recipe.seed, n_tokens=n_tokens)
+    yield "forest_equals_padded", forest_equals_padded(subject, telling, tuned["layout"]["reason"], limit)
+    more = telling_rows(rows.rowed.rows, recipe.seed, N_DRAWN_TO_CUT, n_tokens)
+    yield "any_cut_same_gradient", any_cut_same_gradient(subject, more, limit)
     if not recipe.method.mergeable:
         yield "merged_equals_adapter", NotApplicable(f"{recipe.method.kind} tuning has nothing to merge")
         return

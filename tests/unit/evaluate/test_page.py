@@ -16,11 +16,12 @@ from tests.made_runs import Made, write_replies, write_run
 from tests.pages import addresses, numbers, parsed, words
 
 from luthier.core.errors import LuthierError
-from luthier.core.files import read_json, write_json, write_text
+from luthier.core.files import read_json, write_json, write_jsonl, write_text
 from luthier.core.runs import Run
 from luthier.evaluate.report import Proof
 from luthier.evaluate.verdict import Goal
 from luthier.stages.report import write_page
+from luthier.train.journal import read_entries
 
 HOSTILE = (
     "<script>alert(1)</script><img src=http://example.org/x.png onerror=alert(1)>", "\u202eright to left\u2066 and \x00 nothing\x1b[31m",
@@ -85,6 +86,23 @@ def test_the_same_files_give_the_same_bytes_and_so_does_a_copy_elsewhere(run: Ru
     second = {path.name: path.read_bytes() for path in [write_page(copy), *sorted((copy.evaluation / "figures").iterdir())]}
     assert first == second
     assert set(first) == {"report.html", "learning.svg", "systems.svg", "confusions.svg", "reliability.svg", "data.svg"}
+
+
+@pytest.mark.parametrize(
+    ("took", "trained", "said"),
+    [
+        (60.0, 0.1, ""), (60.4, 0.1, "They took 60 s, which is longer than they are meant to: 60 s, or 10% of the "),
+        (99.0, 16.4, ""), (101.0, 16.4, "They took 101 s, which is longer than they are meant to: 60 s, or 10% of the 1,000 s of training"),
+    ],
+)
+def test_proofs_that_took_longer_than_they_may_are_told(took: float, trained: float, said: str, tmp_path: Path) -> None:
+    """The journal has 60 steps and one validation, each of so many seconds."""
+    run = write_run(tmp_path / "run", Made(validation=((60, 0.5),)))
+    write_jsonl(run.metrics, [{**entry, "seconds": trained} for entry in read_entries(run.metrics)])
+    report: Any = read_json(run.report)
+    write_json(run.report, {**report, "seconds": {"prove": took, "tune": 1.0}})
+    page = words(write_page(run).read_text(encoding="utf-8"))
+    assert said in page and ("They took" in page) == bool(said)
 
 
 def test_seconds_are_the_one_thing_of_a_report_that_the_page_leaves_out(run: Run, tmp_path: Path) -> None:

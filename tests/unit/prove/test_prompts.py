@@ -93,3 +93,12 @@ def test_a_classifier_reads_the_rows_that_were_trained() -> None:
     assert served_texts_equal_trained(units, rows, read.__getitem__).holds
     found = served_texts_equal_trained(units, rows, {**read, "two": [3, 3]}.__getitem__)
     assert not found.holds and "not so: y" in found.detail
+
+
+def test_of_long_prompts_as_many_are_compared_as_some_seconds_tokenise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "MOST_TOKENS", 12)
+    assert served_prompts_equal_trained(made(6), serve, 0, 0).detail.startswith("6 of 6 prompts")
+    found = served_prompts_equal_trained(made(7), serve, 0, 0)
+    assert found.holds and found.detail.startswith("6 of 6 prompts") and "(of 7;" in found.detail
+    monkeypatch.setattr(prompts, "MOST_TOKENS", 1)
+    assert served_prompts_equal_trained(made(7), serve, 0, 0).detail.startswith("1 of 1 prompts")

@@ -23,6 +23,8 @@ QUESTIONS = (
     ("proven", "What was proven?"),
 )  # fmt: skip
 N_DROPPED = 10
+PROOFS_S, PROOFS_FRAC = 60, 0.1
+"""How long all proofs together are meant to take: so many seconds, or this share of training, whichever is more."""
 
 
 def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
@@ -58,7 +60,7 @@ def report_page(material: Material) -> tuple[str, tuple[Figure, ...]]:
         "labels_by_side": dict(sorted(material.label_counts.items())),
         "sides": ("train", "validation", "test"),
         "dropped": list(_dropped(material)),
-        "proven_words": _proven(report),
+        "proven_words": _proven(report) + _over_time(material),
         "arithmetic": _arithmetic(material.plan),
         "figures": figures,
     }
@@ -207,6 +209,19 @@ def _proven(report: Mapping[str, Any]) -> str:
     if not n:
         return f"Nothing was proven{rest}."
     return f"{n_held} of {counted(n, 'proof')} {'holds' if n == 1 else 'hold'}{rest}."
+
+
+def _over_time(material: Material) -> str:
+    """That the proofs took longer than they are meant to, where they did; '' else, and where nobody took the time."""
+    took = material.report["seconds"].get("prove", 0.0)
+    trained = sum(float(entry["seconds"]) for entry in material.journal if entry["event"] in ("step", "validation"))
+    most = max(PROOFS_S, PROOFS_FRAC * trained)
+    if took <= most:
+        return ""
+    return (
+        f" They took {took:,.0f} s, which is longer than they are meant to: {PROOFS_S} s, or {PROOFS_FRAC:.0%} of the "
+        f"{trained:,.0f} s of training, whichever is more. What they found is no less true."
+    )
 
 
 def _arithmetic(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
