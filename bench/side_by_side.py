@@ -90,7 +90,20 @@ def layouts_of(gpu: bool) -> list[tuple[str, ...]]:
     if gpu:
         kernels = ("--attention", "flash_attention_2", "--liger")
         return [("--layout", layout, "--micro", micro, *kernels) for layout in ("padding_free", "padded") for micro in ("16", "8", "4")]
-    return [("--layout", layout, "--micro", micro) for layout in ("padded", "padding_free") for micro in ("1", "2", "4", "8", "16")]
+    return [("--layout", layout, "--micro", micro) for layout in ("padded", "padding_free") for micro in ("2", "4", "8")]
+
+
+def beyond(ranked: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Fewer or more rows at a time where a layout did best with the fewest or the most that were tried."""
+    found = []
+    for layout in dict.fromkeys(setting[1] for setting in ranked):
+        best = next(setting for setting in ranked if setting[1] == layout)
+        tried = sorted(int(setting[3]) for setting in ranked if setting[1] == layout)
+        micro = int(best[3])
+        if micro in (tried[0], tried[-1]):
+            further = micro // 2 if micro == tried[0] else micro * 2
+            found += [(*best[:3], str(further), *best[4:])] if 1 <= further <= 16 else []
+    return found
 
 
 def variations(best: tuple[str, ...], case: Case, gpu: bool) -> list[tuple[str, ...]]:
@@ -126,6 +139,7 @@ def sweep(bench: Bench, case: Case, steps: int) -> None:
         return sorted(settings, key=lambda setting: -merit(bench, turns, shown(setting)))
 
     first = layouts_of(bench.gpu)
+    first += beyond(ranked(first))
     finalists = ranked([*first, *variations(ranked(first)[0], case, bench.gpu)])[:N_FINALISTS]
     commands = [bench.peer_command(case, setting, shown(setting), length) for setting in finalists]
     bench.log.run("final sweep", case.name, commands, FINAL_TURNS)
@@ -215,7 +229,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="for both sides alike")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for one command")
     parser.add_argument("--sweep", action="store_true", help="first look for the peer's best setting")
-    parser.add_argument("--sweep-steps", type=int, default=6)
+    parser.add_argument("--sweep-steps", type=int, default=4)
     parser.add_argument("--by-cpu", action="store_true", help="rank the peer's settings by processor seconds: for a busy machine")
     parser.add_argument("--gpu", action="store_true", help="the model in the shape of Qwen3-0.6B on an accelerator")
     parser.add_argument("--log", type=Path, help="default: WORK/side_by_side.jsonl")

@@ -204,3 +204,14 @@ def test_turns_on_another_number_of_threads_are_other_turns(tmp_path: Path) -> N
     said = command("a", tmp_path, "import json, os; print(json.dumps({'threads': int(os.environ['OMP_NUM_THREADS'])}))")
     assert [log.run("turns", "case", [said], 1)[0]["a"]["result"]["threads"] for log in (one, two)] == [1, 2]
     assert runs(tmp_path, "a") == [2] and one.turns("turns", "case")[0]["a"]["result"] == {"threads": 1}
+
+
+def test_the_search_goes_on_where_a_layout_did_best_at_the_end_of_what_was_tried() -> None:
+    def setting(layout: str, micro: int) -> tuple[str, ...]:
+        return "--layout", layout, "--micro", str(micro), "--liger"
+
+    beyond = script("side_by_side").beyond
+    fewest, most = [setting("a", micro) for micro in (2, 4, 8)], [setting("b", micro) for micro in (8, 4, 2)]
+    middle = [setting("c", micro) for micro in (4, 2, 8)]
+    assert beyond([*fewest, *middle, *most]) == [setting("a", 1), setting("b", 16)]
+    assert beyond([setting("a", micro) for micro in (1, 2, 4)]) == beyond([setting("b", micro) for micro in (16, 8)]) == []

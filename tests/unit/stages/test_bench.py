@@ -159,7 +159,7 @@ def test_the_losses_are_those_of_a_plain_loop_over_the_files_rows(tmp_path: Path
             for t in range(1, row.n_tokens):
                 total = total - float(row.weights[t]) * logps[t - 1, row.tokens[t]]
                 count += float(row.weights[t])
-        losses.append(float(total) / count)
+        losses.append(float(total.detach()) / count)
         optimizer.zero_grad()
         (total / count).backward()
         torch.nn.utils.clip_grad_norm_(reference.parameters(), 1.0)
