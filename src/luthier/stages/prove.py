@@ -109,7 +109,7 @@ class _Rendered:
 def _rows(recipe: Recipe, train: Sequence[AnyExample], bundle: Tuned) -> _Rendered:
     objective = objective_of(recipe, train, bundle.card.max_tokens)
     renderer = Renderer(load_tokenizer(recipe.model.base))
-    rowed = to_rows(train, objective, renderer, bundle.card.max_tokens, recipe.train.too_long)
+    rowed = to_rows(train, objective, renderer, bundle.card.max_tokens, recipe.train.too_long, anew=True)
     uncut = rowed.units if not rowed.n_too_long else [objective.rows(example, renderer) for example in rowed.examples]
     return _Rendered(objective, rowed, uncut)
 

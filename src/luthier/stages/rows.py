@@ -70,16 +70,19 @@ class Rowed:
         }
 
 
-def to_rows(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong) -> Rowed:
+def to_rows(
+    examples: Sequence[AnyExample], objective: Objective, renderer: Renderer, max_tokens: int, too_long: TooLong, *, anew: bool = False
+) -> Rowed:
     """Render every example and fit its rows into `max_tokens`.
 
-    What the same examples, tokenizer and settings gave before is read back from the cache, whichever stage or run made it.
+    What the same examples, tokenizer and settings gave before is read back from the cache, whichever stage or run made it,
+    unless `anew` asks for it to be done again.
 
     Raises:
         LuthierError: rows that cannot be rendered and, with `too_long="error"`, rows that are too long; all of them at once.
 
     """
-    path = _path(examples, objective, renderer, max_tokens, too_long)
+    path = None if anew else _path(examples, objective, renderer, max_tokens, too_long)
     kept = None if path is None else load_rows(path, [example.id for example in examples], _COUNTED)
     if path is not None and kept is not None:
         with contextlib.suppress(OSError):

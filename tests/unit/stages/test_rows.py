@@ -121,6 +121,19 @@ def test_where_a_row_stood_and_what_else_it_holds_changes_no_rows(cache: Path) -
     assert len(list(cache.iterdir())) == 1 and found.examples[0].source == "elsewhere:1"
 
 
+def test_rows_asked_for_anew_are_neither_read_nor_kept(cache: Path) -> None:
+    def anew() -> Rowed:
+        return to_rows(CHATS, Imitate(), Renderer(fresh()), 60, "cut", anew=True)
+
+    anew()
+    assert not cache.exists() or not list(cache.iterdir())
+    kept = make()
+    (path,) = cache.iterdir()
+    written = path.read_bytes()
+    assert said(anew()) == said(kept) and path.read_bytes() == written
+    assert all(unit[0].tokens.base is None for unit in anew().units), "they were made: an array each"
+
+
 def test_a_damaged_file_is_made_anew(cache: Path) -> None:
     made = said(make())
     (path,) = cache.iterdir()

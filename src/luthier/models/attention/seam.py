@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from luthier.models.attention import flex
 from luthier.models.attention.branches import Branches, plan_branches
 from luthier.models.attention.in_branches import attend_in_branches
 from luthier.models.attention.kernels import KernelName
@@ -43,6 +44,7 @@ class Trees:
     kernel: KernelName = "products"
     dense: bool = False
     masks: dict[tuple[int, int, int | None], Tensor] = field(default_factory=dict)
+    flexes: dict[int | None, flex.Plan] = field(default_factory=dict)
 
     @cached_property
     def branches(self) -> Branches:
@@ -140,13 +142,17 @@ def _in_sequences(query: Tensor, key: Tensor, value: Tensor, window: int | None,
 
 
 def _in_trees(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, layout: Trees, window: int | None, scoring: Scoring) -> Tensor:
-    """Each tree apart, since none sees another; a tree that is one branch needs no mask."""
+    """By the backend for this device where it is exact; else each tree apart by its mask, and a single branch without one."""
     if layout.kept is not None:
         layout.kept[int(module.layer_idx)] = (key[0], value[0])  # type: ignore[arg-type]
     if not layout.dense and _in_branches_is_exact(query, value, layout, window, scoring) and layout.branches.pays:
         q, k, v = (one[0].transpose(0, 1) for one in (query, key, value))
         scale = query.shape[-1] ** -0.5 if scoring.scale is None else scoring.scale
         return attend_in_branches(q, k, v, layout.branches, scale, layout.kernel).transpose(0, 1)[None]
+    if not layout.dense and query.device.type == "cuda" and scoring.dropout == 0 and query.dtype != torch.float64:
+        if window not in layout.flexes:
+            layout.flexes[window] = flex.plan(layout.leave_N, layout.depth_N, window, query.device)
+        return flex.attend_in_forest(query[0], key[0], value[0], layout.flexes[window], scoring.scale, scoring.softcap)[None]
     parts = []
     for (start, stop), plain in zip(zip(layout.borders, layout.borders[1:], strict=False), layout.plain, strict=True):
         for low in range(start, stop, DENSE_NODES):
