@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from luthier.core.examples import Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
@@ -20,21 +22,20 @@ from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
 from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
-from luthier.stages.tune import MICRO_NODES, Prepared, assemble, cuts_for, device, give_head
+from luthier.stages.tune import Prepared, assemble, device, held_dtype, start
 from luthier.text.batching import CutPlan
 from luthier.text.fidelity import fidelity
 from luthier.text.renderer import as_chat
 from luthier.text.stream import EpochStream
+from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import take_step
 from luthier.train.optim import trained_parameters
-from luthier.train.options import learning_rate_for
-from luthier.train.state import begin
+from luthier.train.plan import Plan
+from luthier.train.precision import Precision, choose_precision
 
 N_LOOKED_AT = 200
 """Conversations whose rendering is looked at closely."""
-_BYTES = 4
-_STATES_PER_LAYER = 34
-"""Numbers of the width of a state that one layer of a Llama keeps for the gradient, for each token: a count of its products."""
+_MB = 2**20
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Checked:
             f"layout {cost['layout']}: {cost['why_layout']}; {cost['nodes_per_token']:.2f} computed for each token of the rows",
             f"{cost['n_steps']:,} steps, learning rate {cost['learning_rate']:g}",
             f"{cost['n_trained']:,} parameters are trained; the base model has {cost['n_parameters']:,}",
-            f"about {duration(max(1, cost['seconds']))} of training and {cost['memory_mb']:,} MB, as far as one step tells",
+            f"about {duration(max(1, cost['seconds']))} of training, as far as one step tells",
+            *_machine_lines(cost),
             "",
             "Not said in the recipe:",
         ]
@@ -102,8 +104,11 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
             shutil.copy(recorded, Path(folder) / "data" / recorded.name)
         found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
-    ready = assemble(recipe, train, validation)
-    cost = _cost(recipe, ready)
+    keep_freed_memory()
+    where = device()
+    precision = choose_precision(where, trained=recipe.method.kind == "full")
+    ready = assemble(recipe, train, validation, held_dtype(recipe.method, precision))
+    cost = _cost(recipe, where, precision, ready)
     rows = {**ready.train.counts(), "max_tokens": ready.max_tokens}
     settled: dict[str, object] = {
         "goal.metric": recipe.goal.judged_by,
@@ -116,36 +121,71 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled)
 
 
-def _cost(recipe: Recipe, ready: Prepared) -> dict[str, Any]:
-    """What training will take: one real step is made on a network that is thrown away, and timed."""
-    network, method = ready.base.network, recipe.method
+def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prepared) -> dict[str, Any]:
+    """What training will take: it is planned as a run plans it, and one real step of a network that is thrown away is timed."""
     n_parameters = ready.base.n_parameters
-    give_head(recipe, ready)
-    method.attach(network, recipe.seed)
-    cuts = cuts_for(recipe, ready)
-    stream = EpochStream(ready.train.units, recipe.train.batch_rows, recipe.train.epochs, recipe.seed)
-    rate = learning_rate_for(recipe.train, method, network.width)
+    training = start(recipe, ready, precision, "")
+    network, stream, plan = training.state.network, training.stream, training.plan
+    rate = training.options.learning_rate
+    assert rate is not None and plan.memory is not None, "both are settled where a training begins"
+    network.train()
     rows = stream.rows(0)
     seconds = []
     for _ in range(2):
         began = time.monotonic()
-        take_step(begin(network, recipe.train.weight_decay, ""), ready.objective, rows, cuts, rate, recipe.train.clip)
+        take_step(training.state, ready.objective, rows, plan.cuts, rate, recipe.train.clip)
         seconds.append(time.monotonic() - began)
-    n_trained = sum(one.numel() for one in trained_parameters(network).values())
+    held = sum(one.numel() * one.element_size() for one in network.decoder.parameters())
     share = sum(row.n_tokens for row in rows) / max(1, len(rows))
     mean = ready.train.counts()["n_tokens"] / max(1, len(ready.train.rows))
     return {
-        "layout": cuts.layout,
+        "layout": plan.cuts.layout,
         "why_layout": ready.probed.reason,
-        "nodes_per_token": _nodes_per_token(cuts, stream),
+        "nodes_per_token": _nodes_per_token(plan.cuts, stream),
+        "micro_batches_per_step": round(len(plan.cuts.cut(rows)), 2),
+        "max_nodes": plan.cuts.max_nodes,
+        "attention": attention_of(plan, where),
+        "precision": precision.name,
+        "why_precision": precision.why,
+        "threads": plan.threads,
+        "recomputed_over": plan.cuts.recompute_over,
         "n_steps": stream.n_steps,
         "learning_rate": rate,
         "n_parameters": n_parameters,
-        "n_trained": n_trained,
+        "n_trained": sum(one.numel() for one in trained_parameters(network).values()),
         "seconds": round(min(seconds) * stream.n_steps * mean / share, 1),
-        "memory_mb": _memory_mb(ready, n_parameters, n_trained),
-        "device": str(device()),
+        "memory_mb": plan.memory.peak_mb,
+        "model_mb": round(held / _MB),
+        "budget_mb": plan.memory.budget_mb,
+        "device": str(where),
     }
+
+
+def attention_of(plan: Plan, where: torch.device) -> str:
+    """Which code computes attention: that of padded rows, or a forest's, by branches and the faster kernel where it can."""
+    if plan.cuts.layout == "padded":
+        return "sequences"
+    return f"branches, {plan.kernel}" if where.type == "cpu" else "trees"
+
+
+def _machine_lines(cost: Mapping[str, Any]) -> list[str]:
+    """How this machine will be used, and why so."""
+    attention = {
+        "sequences": "a sequence at a time, PyTorch's own",
+        "trees": "each tree by a mask of its own, PyTorch's own",
+        "branches, products": "branch by branch, by plain products: measured here, they are faster than PyTorch's flash attention",
+        "branches, flash": "branch by branch, by PyTorch's flash attention: measured here, it is faster than plain products",
+    }[cost["attention"]]
+    micro = f"{cost['micro_batches_per_step']:,} of at most {cost['max_nodes']:,} tokens, the cheapest cut by what was measured here"
+    lines = [
+        f"attention {attention}",
+        f"numbers in {cost['precision']}: {cost['why_precision']}",
+        f"micro-batches a step: {micro}; {cost['threads']} threads",
+        f"about {cost['memory_mb']:,} MB of memory above the model's {cost['model_mb']:,} MB; up to {cost['budget_mb']:,} MB may be used",
+    ]
+    if cost["recomputed_over"] is not None:
+        lines.append(f"what has more than {cost['recomputed_over']:,} tokens is too large to keep, and is computed again for its gradient")
+    return lines
 
 
 def _nodes_per_token(cuts: CutPlan, stream: EpochStream) -> float:
@@ -156,13 +196,6 @@ def _nodes_per_token(cuts: CutPlan, stream: EpochStream) -> float:
         nodes += sum(batch.n_nodes for batch in cuts.batches(rows))
         tokens += sum(row.n_tokens for row in rows)
     return round(nodes / max(1, tokens), 4)
-
-
-def _memory_mb(ready: Prepared, n_parameters: int, n_trained: int) -> int:
-    """Weights once, gradient and two moments of what is trained, and the states that one micro-batch keeps for the gradient."""
-    config: Any = ready.base.network.decoder.config.get_text_config()
-    states = MICRO_NODES * config.num_hidden_layers * _STATES_PER_LAYER * config.hidden_size
-    return round(float(n_parameters + 3 * n_trained + states) * _BYTES / 2**20)
 
 
 def _warnings(recipe: Recipe, ready: Prepared) -> tuple[str, ...]:

@@ -28,14 +28,15 @@ from luthier.text.batching import CutPlan, Layout
 from luthier.text.rows import rows_digest
 from luthier.text.stream import EpochStream
 from luthier.train.allocator import keep_freed_memory
+from luthier.train.decide import Subject, decide, some_steps
 from luthier.train.loop import FitResult, fit
 from luthier.train.options import Train, learning_rate_for
-from luthier.train.plan import Plan, make_plan, read_plan, settle_plan
+from luthier.train.plan import Plan, read_plan, settle_plan
 from luthier.train.precision import Precision, choose_precision
 from luthier.train.state import TrainState, begin
 
-MICRO_NODES = 4096
-"""Nodes of one micro-batch: enough to keep the cores busy, few enough that its activations stay in reach."""
+MICRO_NODES = 8192
+"""No micro-batch has more nodes than this, however much memory there is, unless one row has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ def assemble(recipe: Recipe, train: Sequence[AnyExample], validation: Sequence[A
 
 
 def cuts_for(recipe: Recipe, ready: Prepared) -> CutPlan:
-    """How steps are cut: a forest where the probe allows it, one tree a row where the method draws random numbers."""
+    """What cuts may be made: of a forest where the probe allows it, one tree a row where the method draws random numbers."""
     layout: Layout = "packed" if ready.probed.layout == "forest" and recipe.method.is_random else ready.probed.layout
     return CutPlan(layout, max(MICRO_NODES, ready.max_tokens), ready.base.tokenizer.pad_id)
 
@@ -124,6 +125,7 @@ class Rows:
 class Training:
     """A training before its first step, or before it goes on: what the loop is given."""
 
+    plan: Plan
     state: TrainState
     stream: EpochStream
     options: Train
@@ -135,15 +137,26 @@ def held_dtype(method: AnyMethod, precision: Precision) -> torch.dtype:
     return precision.dtype if method.kind == "lora" else torch.float32
 
 
-def start(recipe: Recipe, ready: Prepared, plan: Plan, fingerprint: str) -> Training:
-    """Give the network its head and its method, and settle what the recipe leaves to us; the same whether or not it goes on."""
+def start(recipe: Recipe, ready: Prepared, plan: Plan | Precision, fingerprint: str) -> Training:
+    """Give the network its head and its method, and settle what the recipe leaves to us; the same whether or not it goes on.
+
+    Of a training that begins, only the precision is known; the rest of its plan is decided here, by what this machine and
+    this model need for micro-batches, which is measured once and remembered.
+    """
     network, method, seed = ready.base.network, recipe.method, recipe.seed
-    network.compute_dtype = plan.precision.dtype
+    precision = plan.precision if isinstance(plan, Plan) else plan
+    network.compute_dtype = precision.dtype
     pooling = give_head(recipe, ready)
     method.attach(network, seed)
+    stream = EpochStream(ready.train.units, recipe.train.batch_rows, recipe.train.epochs, seed)
+    if not isinstance(plan, Plan):
+        longest = max(row.n_tokens for row in ready.train.rows)
+        looked_at = [stream.rows(step) for step in some_steps(stream.n_steps, recipe.train.batch_rows)]
+        plan = decide(Subject(network, ready.objective, longest), cuts_for(recipe, ready), looked_at, precision)
+    network.attention_kernel = plan.kernel
     options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
     state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
-    return Training(state, EpochStream(ready.train.units, options.batch_rows, options.epochs, seed), options, pooling)
+    return Training(plan, state, stream, options, pooling)
 
 
 def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: Interruption | None = None) -> dict[str, Json]:
@@ -163,8 +176,10 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     # From here on the files change, the bundle's among them: what an earlier training made is no longer there.
     for stage in ("tune", "bundle"):
         run.done(stage).unlink(missing_ok=True)
-    plan, differs = settle_plan(run.plan, fingerprint, lambda: make_plan(cuts_for(recipe, ready), precision, where), where)
-    training = start(recipe, ready, plan, fingerprint)
+    if begun is not None:
+        torch.set_num_threads(begun.threads)
+    training = start(recipe, ready, begun or precision, fingerprint)
+    plan, differs = settle_plan(run.plan, fingerprint, lambda: training.plan, where)
     result = fit(
         training.state, ready.objective, training.stream, plan.cuts, training.options, run.folder, validation=ready.validation.rows,
         listeners=(Anchors(anchors.folder_of(run), training.stream.n_steps),), interruption=interruption,

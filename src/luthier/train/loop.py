@@ -122,7 +122,7 @@ def take_step(
     began = time.monotonic()
     network = state.network
     batches = [batch.to(network.device) for batch in cuts.batches(rows)]
-    sums = accumulate(network, objective, batches, state.seed, state.step, rows)
+    sums = accumulate(network, objective, batches, state.seed, state.step, rows, cuts)
     norm = nn.utils.clip_grad_norm_(trained_parameters(network).values(), clip)
     said = {name: float(value) for name, value in sums.items()}
     _refuse_non_finite(said["loss_nats"], float(norm), state, rows)
@@ -140,7 +140,13 @@ def take_step(
 
 
 def accumulate(
-    network: Network, objective: Objective, batches: Sequence[Batch], seed: int | None = None, step: int = 0, rows: Sequence[Row] = ()
+    network: Network,
+    objective: Objective,
+    batches: Sequence[Batch],
+    seed: int | None = None,
+    step: int = 0,
+    rows: Sequence[Row] = (),
+    cuts: CutPlan | None = None,
 ) -> dict[str, Tensor]:
     """Add the gradient of one step, however it is cut, to the trained tensors'; gives the loss and the metrics' sums.
 
@@ -151,6 +157,7 @@ def accumulate(
         seed: where the draws of a random forward pass come from, None where nothing is drawn.
         step: the number of the step, for the draws and for errors.
         rows: the rows of the step, for errors.
+        cuts: says which micro-batches are computed again for their gradient; without it, the network as it is set.
 
     Raises:
         LuthierError: nothing in the rows can be learnt.
@@ -161,6 +168,8 @@ def accumulate(
     for micro, batch in enumerate(batches):
         if seed is not None:
             torch.manual_seed(seed_of(seed, "forward", step, micro))
+        if cuts is not None:
+            network.n_recomputed = network.recomputable[-1] if cuts.recomputes(batch) else 0
         found = objective.loss(network(batch), batch)
         loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
         torch.autograd.backward(loss)

@@ -14,9 +14,12 @@ import transformers
 from luthier.core.files import read_json, write_json
 from luthier.core.jsonvalue import Json
 from luthier.models.attention import SEAM
-from luthier.text.batching import CutPlan
+from luthier.models.attention.kernels import KernelName
+from luthier.text.batching import Costs, CutPlan
 from luthier.train.precision import Precision
 from luthier.train.record import processor
+
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,34 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
+class Foreseen:
+    """The memory that training is foreseen to take above the loaded model, in MB, and what it may take.
+
+    `n_nodes` are those of the largest micro-batch of the steps that were looked at; a node takes `node_bytes`, or
+    `recomputed_bytes` in a micro-batch that is computed again for its gradient (None where none has to be).
+    """
+
+    peak_mb: int
+    budget_mb: int
+    n_nodes: int
+    node_bytes: int
+    recomputed_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The cuts, the attention, the number type and the threads of a run, and the surroundings in which it began."""
+    """The cuts, the attention, the number type, the threads and the memory of a run, and the surroundings in which it began.
+
+    `kernel` computes a forest's attention on a CPU. Without `memory`, nothing was measured.
+    """
 
     cuts: CutPlan
     precision: Precision
     threads: int
     surroundings: Surroundings
     attention: str = SEAM
+    kernel: KernelName = "products"
+    memory: Foreseen | None = None
 
 
 def surroundings_of(device: torch.device) -> Surroundings:
@@ -63,7 +86,7 @@ def settle_plan(path: Path, fingerprint: str, decide: Callable[[], Plan], device
     found = read_plan(path, fingerprint)
     if found is None:
         plan = decide()
-        write_json(path, {"format": 1, "fingerprint": fingerprint, **_as_json(plan)})
+        write_json(path, {"format": FORMAT, "fingerprint": fingerprint, **_as_json(plan)})
         return plan, ()
     torch.set_num_threads(found.threads)
     return found, differences(found.surroundings, surroundings_of(device))
@@ -87,7 +110,11 @@ def read_plan(path: Path, fingerprint: str) -> Plan | None:
     if not path.is_file():
         return None
     found: Any = read_json(path)
-    if not isinstance(found, Mapping) or found.get("fingerprint") != fingerprint or found.get("format") != 1:
+    if not isinstance(found, Mapping) or found.get("fingerprint") != fingerprint or found.get("format") != FORMAT:
         return None
-    cuts, precision, surroundings = CutPlan(**found["cuts"]), Precision(**found["precision"]), Surroundings(**found["surroundings"])
-    return Plan(cuts, precision, found["threads"], surroundings, found["attention"])
+    costs = Costs(**{**found["cuts"]["costs"], "over": tuple(found["cuts"]["costs"]["over"])})
+    memory = None if found["memory"] is None else Foreseen(**found["memory"])
+    return Plan(
+        CutPlan(**{**found["cuts"], "costs": costs}), Precision(**found["precision"]), found["threads"],
+        Surroundings(**found["surroundings"]), found["attention"], found["kernel"], memory,
+    )  # fmt: skip

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.text.batching import CutPlan, Layout
+from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
 from luthier.text.forest import count_nodes, make_forest
 from luthier.text.padded import make_padded
 from luthier.text.rows import Row, make_row, n_shared, sort_key
@@ -163,3 +166,61 @@ def test_a_row_counts_its_trained_tokens() -> None:
         make_row([1, 2], [0])
     with pytest.raises(AssertionError):
         make_row([])
+
+
+def every_cut(n: int) -> list[list[int]]:
+    """All ways to cut n things in order, as the numbers of things in each part."""
+    return [[n], *([first, *rest] for first in range(1, n) for rest in every_cut(n - first))] if n else [[]]
+
+
+COSTS = Costs(call=0.7, node=1.0, pair=0.11, source=0.3, row=0.2, over=(0.5, 0.0, 0.0))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@given(rows=grouped_rows(), max_nodes=st.integers(4, 40), call=st.sampled_from([0.0, 0.7, 9.0]))
+def test_no_way_to_cut_the_ordered_rows_is_cheaper(layout: Layout, rows: list[Row], max_nodes: int, call: float) -> None:
+    plan = CutPlan(layout, max_nodes, 0, dataclasses.replace(COSTS, call=call))
+    lone = [make_row(row.tokens.tolist(), [0.0] + [1.0] * (row.n_tokens - 1)) for row in rows][:8]
+    ordered = [row for part in CutPlan(layout, 10**6, 0).cut(lone) for row in part]
+
+    def cost(parts: list[int]) -> float:
+        edges = np.cumsum([0, *parts])
+        total = 0.0
+        for start, stop in pairwise(edges):
+            features = plan.features(ordered[start:stop])
+            if features[1] > max_nodes and stop - start > 1:
+                return float("inf")
+            total += float(plan.costs.seconds(features))
+        return total
+
+    assert plan.seconds(lone) == pytest.approx(min(cost(parts) for parts in every_cut(len(ordered))), rel=1e-9)
+
+
+def test_a_trunk_is_not_repeated_for_the_sake_of_smaller_micro_batches_unless_they_pay() -> None:
+    trunk = list(range(20))
+    rows = [make_row([*trunk, 100 + i, i], [0.0] * 21 + [1.0]) for i in range(6)]
+    dear_trunk = CutPlan("forest", 1000, 0, Costs(call=1.0, node=1.0))
+    assert [len(part) for part in dear_trunk.cut(rows)] == [6]
+    dear_pairs = CutPlan("padded", 1000, 0, Costs(call=0.0, node=0.0, pair=1.0))
+    assert sum(len(part) for part in dear_pairs.cut(rows)) == 6
+    uneven = [make_row([1] * n) for n in (2, 2, 9)]
+    assert [len(part) for part in CutPlan("padded", 1000, 0, Costs(call=1.0, node=1.0)).cut(uneven)] == [2, 1]
+
+
+def test_features_count_what_a_micro_batch_holds() -> None:
+    rows = [make_row([1, 2, 3], [0, 0, 1]), make_row([1, 2, 4, 5], [0, 0, 1, 1]), make_row([6, 7], [0, 1])]
+    forest = dict(zip(FEATURES, CutPlan("forest", 99, 0).features(rows), strict=True))
+    assert forest == {"call": 1, "nodes": 7, "pairs": 6 + 7 + 3, "sources": 3, "rows": 3, **{f"nodes over {knee}": 0 for knee in KNEES}}
+    packed = dict(zip(FEATURES, CutPlan("packed", 99, 0).features(rows), strict=True))
+    assert (packed["nodes"], packed["pairs"], packed["sources"]) == (9, 6 + 10 + 3, 4)
+    padded = dict(zip(FEATURES, CutPlan("padded", 99, 0).features(rows), strict=True))
+    assert (padded["nodes"], padded["pairs"], padded["sources"]) == (12, 30, 4)
+    long = make_row([3] * 600)
+    assert dict(zip(FEATURES, CutPlan("packed", 99, 0).features([long]), strict=True))["nodes over 512"] == 88
+
+
+def test_only_what_has_more_nodes_than_may_be_kept_is_recomputed() -> None:
+    plan = CutPlan("forest", 4, 0, recompute_over=4)
+    batches = list(plan.batches([make_row([1, 2, 3, 4]), make_row([5, 6, 7, 8, 9])]))
+    assert [plan.recomputes(batch) for batch in batches] == [False, True]
+    assert not CutPlan("forest", 4, 0).recomputes(batches[1])

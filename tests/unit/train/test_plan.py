@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from luthier.text.batching import CutPlan
-from luthier.train.plan import Plan, differences, make_plan, settle_plan, surroundings_of
+from luthier.text.batching import Costs, CutPlan
+from luthier.train.plan import Foreseen, Plan, differences, make_plan, settle_plan, surroundings_of
 from luthier.train.precision import Precision
 
 CPU = torch.device("cpu")
@@ -25,7 +25,9 @@ def _same_threads() -> Iterator[None]:
 
 
 def decide() -> Plan:
-    return make_plan(CutPlan("forest", 4096, 2), Precision("float32", "a test"), CPU)
+    cuts = CutPlan("forest", 4096, 2, Costs(0.5, 0.25, 1e-9, 0.0, 1.0, (1e-5, 0.0, 0.0)), recompute_over=900)
+    made = make_plan(cuts, Precision("float32", "a test"), CPU)
+    return dataclasses.replace(made, kernel="flash", memory=Foreseen(100, 200, 30, 4, 5))
 
 
 def never() -> Plan:

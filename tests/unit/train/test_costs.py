@@ -1,0 +1,102 @@
+"""What micro-batches cost is measured on the model itself, and nothing of it is left behind."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.tiny import VOCABULARY, tiny_network
+
+from luthier.methods import Full, LoRA
+from luthier.objectives import Classify, Imitate
+from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
+from luthier.train.costs import Memory, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
+
+FOREST = CutPlan("forest", 8192, 0)
+BUDGET = 1e10
+
+
+@pytest.mark.parametrize("context", [2, 7, 100, 4096])
+@pytest.mark.parametrize("most", [1, 600, 10_000])
+def test_made_up_rows_are_no_longer_than_the_models_and_no_batch_larger_than_the_runs(context: int, most: int) -> None:
+    found = shapes(context, most)
+    assert len(found) >= 2
+    for i, shape in enumerate(found):
+        rows = shape.rows(VOCABULARY)
+        assert len(rows) == shape.n_rows > 0
+        assert all(row.n_tokens <= context and 0 < row.n_supervised < row.n_tokens for row in rows)
+        assert i < 2 or FOREST.features(rows)[1] <= most
+
+
+def test_the_made_up_batches_tell_every_cost_apart() -> None:
+    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])
+    beyond = KNEES.index(2048) + 6  # only one of them has more nodes than this
+    assert np.linalg.matrix_rank(features / features.max(0)) == len(FEATURES) == beyond
+
+
+def test_costs_that_made_the_measurements_are_found_again() -> None:
+    made = Costs(0.05, 4e-4, 2e-7, 3e-5, 2e-3, (0.0, 1e-4, 0.0))
+    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])
+    found = fit_costs({"features": features.tolist(), "seconds": made.seconds(features).tolist()})
+    other = np.array([[1, 900, 90_000, 300, 11, 388, 0, 0], [1, 1500, 1_000_000, 100, 3, 988, 476, 0]])
+    np.testing.assert_allclose(found.seconds(other), made.seconds(other), rtol=0.03)
+    assert found.node == pytest.approx(made.node, rel=0.15)
+
+
+def test_costs_are_never_below_zero_and_few_measurements_are_laid_to_calls_and_nodes() -> None:
+    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])[:3]
+    found = fit_costs({"features": features.tolist(), "seconds": (0.1 + 1e-3 * features[:, 1]).tolist()})
+    assert found.call == pytest.approx(0.1, rel=0.02) and found.node == pytest.approx(1e-3, rel=0.02)
+    falling = fit_costs({"features": features.tolist(), "seconds": [3.0, 2.0, 1.0]})
+    assert (falling.weights >= 0).all() and falling.call > 0
+
+
+def test_memory_is_a_line_through_the_half_and_the_whole_and_holds_the_optimizers_states() -> None:
+    network = tiny_network()
+    LoRA(rank=2).attach(network, 0)
+    states = 2 * sum(one.numel() * 8 for one in network.parameters() if one.requires_grad)
+    sizes = [[1, n, 0, 0, 0, 0, 0, 0] for n in (32, 256, 512, 512, 1024, 1024)]
+    memory = fit_memory({"features": sizes, "grown_bytes": [50, 300, 700, 900, 1300, 1900]}, network)
+    assert memory == Memory(fixed=0, per_node=round(1000 / 512, 1), states=states)
+    assert memory.peak(100) == states + 200
+    assert memory.most_nodes(states + 200) == 100 and memory.most_nodes(0) == 0
+    assert Memory(10, 2, 5, thin=1.0).peak(100, recomputed=True) == 115
+
+
+@pytest.mark.parametrize("objective", [Imitate(), Classify(("a", "b"))], ids=["imitate", "classify"])
+@pytest.mark.parametrize("layout", ["forest", "packed", "padded"])
+def test_measuring_leaves_the_network_as_it_was(layout: Layout, objective: Imitate | Classify) -> None:
+    network = tiny_network(n_scores=2 if isinstance(objective, Classify) else 0)
+    LoRA(rank=2, dropout=0.5).attach(network, 0)
+    network.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    drawn = torch.get_rng_state()
+    found = measure(network, objective, CutPlan(layout, 8192, 0), 30, 300, BUDGET)
+    assert len(found["features"]) == len(found["seconds"]) == len(found["grown_bytes"]) >= 2
+    assert all(seconds > 0 for seconds in found["seconds"])
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not network.training and network.n_recomputed == 0
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_measuring_stops_before_a_batch_that_would_not_fit() -> None:
+    network = tiny_network()
+    Full().attach(network, 0)
+    assert len(measure(network, Imitate(), FOREST, 30, 5000, budget=-1.0)["features"]) == 2
+    assert len(measure(network, Imitate(), FOREST, 30, 5000, BUDGET)["features"]) > 4
+
+
+def test_recomputing_is_measured_and_switched_off_again() -> None:
+    network = tiny_network()
+    Full().attach(network, 0)
+    assert thin_bytes(network, Imitate(), FOREST, 30) >= 0
+    assert network.n_recomputed == 0
+
+
+def test_a_shape_is_another_where_other_tensors_are_trained() -> None:
+    lora, full = tiny_network(torch.float32), tiny_network(torch.float32)
+    LoRA(rank=2).attach(lora, 0)
+    Full().attach(full, 0)
+    assert shape_of(lora, Imitate()) != shape_of(full, Imitate())
+    assert shape_of(full, Imitate()) == shape_of(full, Imitate()) != shape_of(full, Classify(("a", "b")))
