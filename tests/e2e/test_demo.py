@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from tests.e2e.contract import assert_report
 from tests.made_models import luthier
+from tests.made_runs import write_run
 
 from luthier.core.files import read_jsonl
 from luthier.demo.dirt import dirty_rows, write_csv
+from luthier.stages.demo import NEXT
 from luthier.stages.recipe import load_recipe
 from luthier.stages.run import opened, run_all
+from luthier.stages.texts import report_text
 
 
 @pytest.mark.slow
@@ -39,11 +43,23 @@ def test_the_demos_rows_go_through_the_loop_and_every_planted_piece_of_dirt_is_a
     assert len(set(tests)) == 12
 
 
+def test_the_demo_ends_with_the_card_and_the_three_lines_to_type_next(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "demo")
+    report = json.loads((run.folder / "evaluation" / "report.json").read_text(encoding="utf-8"))
+    said = report_text(report, run.folder, NEXT).splitlines()
+    assert said[-3:] == ["  luthier report demo", "  luthier chat demo", "  luthier new my-task --data my-file.csv"]
+    assert any("macro_f1" in line or "macro-F1" in line for line in said)
+    recipe = tomllib.loads(resources.files("luthier.demo").joinpath("recipe.toml").read_text(encoding="utf-8"))
+    assert {line.split()[2] for line in NEXT[:2]} == {recipe["name"]}
+    assert [luthier(line.split()[1], "--help").code for line in NEXT] == [0, 0, 0]
+
+
 @pytest.mark.prove
-def test_the_demo_ends_with_a_model_that_beats_its_base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demos_model_beats_its_base_as_it_came_and_behind_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     said = luthier("demo", "--json")
     assert said.code == 0
     assert said.json["verdict"] == "ship"
-    (against,) = [one for one in said.json["comparisons"] if one["b"] == "base"]
-    assert against["p_holm"] < 0.01
+    against = {one["b"]: one for one in said.json["comparisons"] if one["metric"] == said.json["goal"]["metric"]}
+    for rival in ("base", "few_shot"):
+        assert against[rival]["difference"] > 0 and against[rival]["p_holm"] < 0.01, rival

@@ -52,11 +52,10 @@ def demo(runs: Runs = RUNS, as_json: AsJson = False) -> None:
 
     Example: `luthier demo`
     """
-    from luthier.stages.demo import run_demo
+    from luthier.stages.demo import NEXT, run_demo
 
     report = run_demo(runs, _say)
-    next_lines = ("luthier chat demo", "luthier show demo", "luthier new my-task --data my-file.csv")
-    _print_report(report, runs / "demo", as_json, next_lines)
+    _print_report(report, runs / "demo", as_json, NEXT)
 
 
 @app.command()

@@ -12,6 +12,8 @@ from luthier.stages.recipe import load_recipe
 from luthier.stages.run import Say, opened, run_all
 
 ROWS, RECIPE = "help-desk.csv", "demo.toml"
+NEXT = ("luthier report demo", "luthier chat demo", "luthier new my-task --data my-file.csv")
+"""What to type after it: open the page, talk to what was tuned, and do the same with rows of one's own."""
 
 
 def run_demo(runs: Path, say: Say) -> dict[str, Json]:

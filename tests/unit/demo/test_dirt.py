@@ -75,6 +75,19 @@ def test_no_run_of_six_words_stands_in_more_than_a_hundredth_of_the_messages() -
     assert [some for some in counts.most_common(3) if some[1] > 0.01 * len(CLEAN)] == []
 
 
+def test_messages_are_of_all_lengths_some_with_an_order_number_some_in_haste_and_some_with_two_questions() -> None:
+    texts = [one.text for one in CLEAN]
+    n_words = np.array([len(text.split()) for text in texts])
+    assert n_words.min() <= 4 and n_words.max() >= 100 and (n_words <= 10).sum() >= 50 and (n_words >= 50).sum() >= 50
+    assert sum(bool(re.search(r"\b\d{4,6}\b", text)) for text in texts) >= 80
+    assert sum(text.count("?") >= 2 for text in texts) >= 80
+    assert sum(text[0].islower() for text in texts) >= 80
+
+
+def test_intents_are_of_uneven_size() -> None:
+    assert max(INTENTS.values()) >= 3 * min(INTENTS.values())
+
+
 def test_no_two_clean_messages_are_alike() -> None:
     texts = [normalised(one.text) for one in CLEAN]
     assert [(CLEAN[i].id, CLEAN[j].id, value) for i, j, value in similar_pairs(texts, 0.8)] == []
