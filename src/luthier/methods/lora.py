@@ -44,11 +44,6 @@ class Delta(nn.Module):
         inner = functional.linear(x, self.A.to(x.dtype))
         return functional.linear(inner, self.B.to(inner.dtype)) * self.scale
 
-    @property
-    def is_random(self) -> bool:
-        """Whether the next forward pass draws."""
-        return self.training and self.dropout > 0
-
     @torch.no_grad()
     def matrix(self) -> Tensor:
         """The addition as one matrix (out, in)."""
@@ -210,7 +205,7 @@ def _linear_layers(network: Network) -> Iterator[tuple[str, Any]]:
 def _forward(layer: Any, x: Tensor) -> Tensor:
     """What an adapted layer computes: its type and its tensors' names stay the family's own."""
     delta: Delta = layer.lora
-    if delta.is_random or layer.weight.requires_grad:
+    if delta.dropout > 0 or layer.weight.requires_grad:
         # Dropout hides other inputs from A than from W, and a weight that is trained too needs a gradient of its own.
         output: Tensor = type(layer).forward(layer, x)
         added: Tensor = delta(x)

@@ -34,15 +34,14 @@ class _LowRank(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, A: Tensor, B: Tensor, scale: float, dtype: torch.dtype
     ) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            inputs = x.to(dtype)
-            y = torch.nn.functional.linear(inputs, weight.to(dtype), None if bias is None else bias.to(dtype))
-            flat = inputs.reshape(-1, x.shape[-1])
-            low = flat @ (A * scale).to(dtype).t()
-            y.view(-1, y.shape[-1]).addmm_(low, B.to(dtype).t())
+        inputs = x.to(dtype)
+        y = torch.nn.functional.linear(inputs, weight.to(dtype), None if bias is None else bias.to(dtype))
+        flat = inputs.reshape(-1, x.shape[-1])
+        low = flat @ (A * scale).to(dtype).t()
+        y.view(-1, y.shape[-1]).addmm_(low, B.to(dtype).t())
         needs_A, needs_B = ctx.needs_input_grad[3:5]
         ctx.save_for_backward(weight, A, B, flat if needs_A else None, low if needs_B else None)
-        ctx.scale, ctx.shape, ctx.dtype = scale, x.shape, x.dtype
+        ctx.scale, ctx.shape = scale, x.shape
         return y
 
     @staticmethod
@@ -56,7 +55,7 @@ class _LowRank(torch.autograd.Function):
             thin = dy @ B.to(dy.dtype)
         if needs_x:
             of_x = dy @ weight.to(dy.dtype)
-            of_x = of_x.addmm_(thin, (A * ctx.scale).to(dy.dtype)).view(ctx.shape).to(ctx.dtype)
+            of_x = of_x.addmm_(thin, (A * ctx.scale).to(dy.dtype)).view(ctx.shape)
         if needs_A:
             of_A = (thin.t() @ flat).to(A.dtype).mul_(ctx.scale)
         if needs_B:

@@ -84,6 +84,13 @@ def test_autocast_takes_the_products_in_its_type_and_gives_x_a_gradient_of_its_o
     assert both[0][0].dtype == dtype
 
 
+def test_autocast_leaves_float64_alone() -> None:
+    x, weight, bias, A, B = parts((4,))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = low_rank_linear(x, weight, bias, A, B, SCALE)
+    torch.testing.assert_close(found, plain(x, weight, bias, A, B, SCALE), rtol=1e-12, atol=1e-12)
+
+
 class Products(TorchDispatchMode):
     """Counts matrix products while it is entered."""
 
