@@ -48,22 +48,24 @@ class Outputs:
         # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
         return self.states_MD.index_select(0, places)
 
-    def token_logps(self, batch: Batch) -> Tensor:
+    def token_logps(self, batch: Batch, smoothing: float = 0.0) -> Tensor:
         """The log-probability (S,), in nats and float32 or better, of each supervised token.
 
-        The output layer runs once for each distinct source state, in chunks.
+        With `smoothing`, so much of it is given up for the mean over the vocabulary. The output layer runs once for each
+        distinct source state, in chunks.
         """
         sources, where = torch.unique(batch.source_S, return_inverse=True)
         states = self.at(sources)
         n_chunk = max(1, MAX_LOGITS // self.network.n_vocabulary)
         if len(sources) <= n_chunk:
-            return self._logps(states, where, batch.target_S)
+            return self._logps(states, where, batch.target_S, smoothing)
         out = torch.empty(len(where), dtype=self._exact_dtype, device=states.device)
         parts, places = [], []
         for low in range(0, len(sources), n_chunk):
             inside = ((where >= low) & (where < low + n_chunk)).nonzero()[:, 0]
             chunk = states[low : low + n_chunk]
-            parts.append(checkpoint(self._logps, chunk, where[inside] - low, batch.target_S[inside], use_reentrant=False))
+            told = where[inside] - low, batch.target_S[inside]
+            parts.append(checkpoint(self._logps, chunk, *told, smoothing, use_reentrant=False))
             places.append(inside)
         return out.index_copy(0, torch.cat(places), torch.cat(parts))
 
@@ -72,8 +74,8 @@ class Outputs:
 
         `smoothing` is the share of each target that is spread over the vocabulary (label smoothing).
         """
-        if not (smoothing or torch.is_grad_enabled()):
-            logps = self.token_logps(batch)
+        if not torch.is_grad_enabled():
+            logps = self.token_logps(batch, smoothing)
             return -(logps * batch.weight_S.to(logps.dtype)).sum()
         told = told_of(batch, self.network.n_vocabulary)
         trained = tuple(one for one in self.network.decoder.get_output_embeddings().parameters() if one.requires_grad)
@@ -89,8 +91,10 @@ class Outputs:
     def _exact_dtype(self) -> torch.dtype:
         return torch.promote_types(self.states_MD.dtype, torch.float32)
 
-    def _logps(self, states: Tensor, where: Tensor, target: Tensor) -> Tensor:
+    def _logps(self, states: Tensor, where: Tensor, target: Tensor, smoothing: float) -> Tensor:
         logits = self.network.logits(states).to(self._exact_dtype)
         # index_select, not [...]: where places repeat, the backward pass of [...] adds them up in no fixed order on several threads.
         wanted = logits.flatten().index_select(0, where * logits.shape[-1] + target)
+        if smoothing:
+            wanted = (1 - smoothing) * wanted + smoothing * logits.mean(-1).index_select(0, where)
         return wanted - logits.logsumexp(-1).index_select(0, where)

@@ -26,6 +26,8 @@ from luthier.text.rows import Row
 MOST_EXAMPLES = 1_000
 """Examples whose own loss is looked at; of more, evenly spaced ones stand for all, so that a large side costs no more."""
 
+_TOKENS = "token_logps"
+
 
 @dataclass(frozen=True, eq=False)
 class Remembered(Outputs):
@@ -33,11 +35,12 @@ class Remembered(Outputs):
 
     said: dict[str, Tensor] = field(default_factory=dict)
 
-    def token_logps(self, batch: Batch) -> Tensor:
+    def token_logps(self, batch: Batch, smoothing: float = 0.0) -> Tensor:
         """The log-probability (S,) of each supervised token."""
-        if "token_logps" not in self.said:
-            self.said["token_logps"] = super().token_logps(batch)
-        return self.said["token_logps"]
+        name = f"{_TOKENS} {smoothing}"
+        if name not in self.said:
+            self.said[name] = super().token_logps(batch, smoothing)
+        return self.said[name]
 
     def row_scores(self, batch: Batch) -> Tensor:
         """The head's scores (R, C) of the batch's rows."""
@@ -49,7 +52,7 @@ class Remembered(Outputs):
         """The same of single rows, each given as its place among the rows and its places among the supervised tokens, in float64."""
         whole = {name: tensor.detach().double() for name, tensor in self.said.items()}
         return [
-            dataclasses.replace(self, said={name: one[tokens if name == "token_logps" else row] for name, one in whole.items()})
+            dataclasses.replace(self, said={name: one[tokens if name.startswith(_TOKENS) else row] for name, one in whole.items()})
             for row, tokens in slices
         ]
 
@@ -77,9 +80,10 @@ class Spread:
         ends = list(accumulate(row.n_supervised for row in rows))
         looked_at = [i for i, row in enumerate(rows) if row.id in self.chosen]
         slices = [(slice(i, i + 1), slice(ends[i] - rows[i].n_supervised, ends[i])) for i in looked_at]
-        paths = list(accumulate(row.n_tokens for row in rows))
+        lengths = torch.bincount(batch.path_row_P, minlength=len(rows)).tolist()
+        paths = list(accumulate(lengths))
         for i, (place, tokens), read in zip(looked_at, slices, outputs.rows(slices), strict=True):
-            one = _single(batch, rows[i], place, tokens, slice(paths[i] - rows[i].n_tokens, paths[i]))
+            one = _single(batch, rows[i], place, tokens, slice(paths[i] - lengths[i], paths[i]))
             counts = self.objective.count(one)
             into = self.sums.setdefault(rows[i].id, {})
             for term, total in self.objective.loss(read, one).totals.items():

@@ -154,6 +154,25 @@ def test_channels_of_tokens_and_of_rows_are_cut_with_their_row() -> None:
     assert sum(one["loss_nats"][0] for one in spread.sums.values()) == pytest.approx(whole, abs=1e-10)
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_single_rows_are_read_out_of_the_batch_without_running_the_output_layer_again(
+    smoothing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = Imitate(smoothing=smoothing)
+    state, rows = state_of(objective), tiny_rows(6)
+    batch = CUTS[0].make(rows)
+    wanted = []
+    for row in rows:
+        single = CUTS[0].make([row])
+        wanted.append(float(objective.loss(state.network(single), single).totals["loss_nats"]))
+    with torch.no_grad():
+        read, spread = remembered(state.network(batch)), spread_over(objective, rows)
+        objective.loss(read, batch)
+        monkeypatch.setattr(state.network, "logits", None)
+        spread.add(read, batch, rows)
+    assert [spread.sums[row.id]["loss_nats"][0] for row in rows] == pytest.approx(wanted, abs=1e-10)
+
+
 @dataclass(frozen=True)
 class Together(Imitate):
     """An objective whose rows cannot be told apart."""
