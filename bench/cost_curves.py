@@ -157,14 +157,14 @@ def main() -> None:
     measured: list[Point] = json.loads(log.read_text())["points"] if log.is_file() else []
     known = [{key: one[key] for key in (*USUAL, "layout")} for one in measured]
     torch.set_num_threads(1)  # a fork takes no threads along
-    plan, _, training = started(Asked(args.model, Path("random")), examples())
+    _, training = started(Asked(args.model, Path("random")), examples())
     state = training.state
     state.network.train()
     for point in points():
         if point in known:
             continue
         rows = rows_of(point, state.network.n_vocabulary)
-        measured.append({**point, **forked(state, replace(plan.cuts, layout=point["layout"]), rows, args.steps)})
+        measured.append({**point, **forked(state, replace(training.plan.cuts, layout=point["layout"]), rows, args.steps)})
         print(json.dumps(measured[-1]), flush=True)
         said = {"model": Path(args.model).name, "threads": torch.get_num_threads(), "usual": USUAL, "break_even_share": None}
         if len(measured) == len(points()):

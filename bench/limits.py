@@ -173,7 +173,8 @@ def main() -> None:
     args = parser.parse_args()
     keep_freed_memory()
     asked = Asked(args.model, args.rows, batch=args.batch, full=args.full)
-    plan, ready, training = started(asked, read_chats(args.rows))
+    ready, training = started(asked, read_chats(args.rows))
+    plan = training.plan
     network = training.state.network.train()
     seconds = []
 

@@ -26,13 +26,13 @@ from luthier.data.survey import survey
 from luthier.evaluate.verdict import Goal
 from luthier.methods import Full, LoRA
 from luthier.stages.recipe import Model, Recipe
-from luthier.stages.tune import Prepared, Training, assemble, cuts_for, device, held_dtype, start
+from luthier.stages.tune import Prepared, Training, assemble, device, held_dtype, start
 from luthier.text.batching import Layout
 from luthier.text.rows import Row
 from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import take_step
 from luthier.train.options import Train
-from luthier.train.plan import Plan, make_plan
+from luthier.train.plan import Plan
 from luthier.train.precision import choose_precision
 
 RANK, ALPHA = 16, 32.0
@@ -117,7 +117,8 @@ def bench(asked: Asked, began_s: float, layout: Layout | None = None) -> dict[st
     asked.complaints().raise_if_any()
     chats = read_chats(asked.rows)
     keep_freed_memory()
-    plan, ready, training = started(asked, chats)
+    ready, training = started(asked, chats)
+    plan = training.plan
     if layout is not None:
         plan = replace(plan, cuts=replace(plan.cuts, layout=layout))
     taken = _take(asked, ready, training, plan)
@@ -130,7 +131,7 @@ def bench(asked: Asked, began_s: float, layout: Layout | None = None) -> dict[st
         "method": "full" if asked.full else f"lora{RANK}",
         "precision": precision_name(plan.precision.dtype, held),
         "layout": plan.cuts.layout,
-        "options": {"attention": plan.attention, "max_nodes": plan.cuts.max_nodes, "threads": plan.threads, "why": plan.precision.why},
+        "options": {"attention": plan.kernel, "max_nodes": plan.cuts.max_nodes, "threads": plan.threads, "why": plan.precision.why},
         **taken.rates(asked.warmup),
         "setup_s": round(taken.ready_s - began_s, 3),
         "peak_rss_mb": peak_rss_mb(),
@@ -189,14 +190,13 @@ def peak_rss_mb() -> int:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10))
 
 
-def started(asked: Asked, chats: Sequence[Chat]) -> tuple[Plan, Prepared, Training]:
+def started(asked: Asked, chats: Sequence[Chat]) -> tuple[Prepared, Training]:
     """Everything up to the first step, decided as a run decides it."""
-    recipe, where = asked.recipe(), device()
-    precision = choose_precision(where, trained=asked.full)
+    recipe = asked.recipe()
+    precision = choose_precision(device(), trained=asked.full)
     ready = assemble(recipe, chats, (), held_dtype(recipe.method, precision))
     _refuse_dropped(chats, ready)
-    plan = make_plan(cuts_for(recipe, ready), precision, where)
-    return plan, ready, start(recipe, ready, plan, "bench")
+    return ready, start(recipe, ready, precision, "bench")
 
 
 def _refuse_dropped(chats: Sequence[Chat], ready: Prepared) -> None:
