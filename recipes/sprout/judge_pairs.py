@@ -4,7 +4,7 @@
 
 prints, for each model, the share of `minimal_pairs.jsonl` that it gets right: all together and by phenomenon, each with
 Wilson's 95 % interval. A sentence's likelihood is the summed log-probability of its tokens after the begin token, as in
-BLiMP (Warstadt and others 2020, arXiv:1912.00582, section 4.1); not divided by their number, so that a pair whose
+BLiMP (Warstadt and others 2020, arXiv:1912.00582); not divided by their number, so that a pair whose
 sentences differ in length tests length too. Most pairs do not. A tie is wrong. Chance is one half.
 """
 
