@@ -12,6 +12,7 @@ import torch
 from tests.small import N_VOCABULARY, network_of
 from tests.tiny import tiny_network, tiny_rows
 from torch import Tensor, nn
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from luthier.methods import Full, LoRA
 from luthier.models.blocks import Blocks, NotUsual
@@ -71,6 +72,14 @@ def _in_one_type(x: Tensor, what: str) -> Tensor:
         return rms_norm(x, drawn(6, seed=2).to(x.dtype), 1e-6)
     exact = torch.promote_types(x.dtype, torch.float32)
     return gated(x, x.flip(0)) if what == "gate" else rotated(x, *(one.to(exact) for one in turns(2, 3, 6)))
+
+
+def test_the_norm_rounds_where_the_families_do() -> None:
+    family = LlamaRMSNorm(64).bfloat16()
+    nn.init.normal_(family.weight)
+    x = drawn(40, 64).bfloat16()
+    found = rms_norm(x, family.weight, family.variance_epsilon)
+    assert (found != family(x)).float().mean() < 0.01  # the last bit of the mean may differ in float32
 
 
 @pytest.mark.parametrize("what", ["norm", "gate", "turn"])
@@ -191,6 +200,18 @@ def test_under_autocast_the_gradient_is_as_near_to_the_exact_one_as_the_familys(
         found = loss_and_gradients(network, batch)[1]
         apart.append(sum(float((found[name] - one).square().sum()) for name, one in wanted.items()) ** 0.5)
     assert apart[1] < 1.3 * apart[0]
+
+
+def test_under_autocast_the_layers_that_read_a_norm_find_it_in_their_type() -> None:
+    network = network_of("llama", torch.float32)
+    network.compute_dtype, network.blocks = torch.bfloat16, Blocks(network.body)
+    seen = []
+    for layer in network.decoder.model.layers:
+        for module in (layer.self_attn.q_proj, layer.mlp.up_proj):
+            module.register_forward_pre_hook(lambda module, args: seen.append(args[0].dtype))
+    outputs = network(batch_of(network))
+    assert seen == [torch.bfloat16] * 4
+    assert outputs.states_MD.dtype == torch.float32
 
 
 @pytest.mark.parametrize("kind", UNUSUAL)

@@ -68,7 +68,7 @@ class Blocks:
         turn = cos, sin
         for i, layer in enumerate(body.layers):
             kept = wanted if i == len(body.layers) - 1 else None
-            if i < n_recomputed and torch.is_grad_enabled():
+            if i < n_recomputed:
                 x = checkpoint(_layer, layer, x, turn, layout, kept, use_reentrant=False)
             else:
                 x = _layer(layer, x, turn, layout, kept)
