@@ -226,16 +226,16 @@ def _spoilt(change: Callable[[Any], object]) -> Any:
     return body
 
 
-class _Centred(nn.Module):
+class _Norm(nn.Module):
     """Looks like a root-mean-square norm."""
 
-    def __init__(self, width: int, eps_outside: bool) -> None:
+    def __init__(self, width: int, centred: bool, eps_used: float = 1e-6) -> None:
         super().__init__()
-        self.weight, self.eps, self.eps_outside = nn.Parameter(torch.ones(width)), 1e-6, eps_outside
+        self.weight, self.eps, self.centred, self.eps_used = nn.Parameter(torch.ones(width)), 1e-6, centred, eps_used
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.eps_outside:
-            return self.weight * x / (x.square().mean(-1, keepdim=True).sqrt() + self.eps)
+        if not self.centred:
+            return self.weight * x * (x.square().mean(-1, keepdim=True) + self.eps_used).rsqrt()
         return self.weight * nn.functional.layer_norm(x, (x.shape[-1],), None, None, self.eps)
 
 
@@ -248,12 +248,15 @@ class _Centred(nn.Module):
     (lambda body: setattr(body.layers[1].self_attn, "use_rope", False), "use_rope"),
     (lambda body: setattr(body.layers[1].self_attn, "attention_dropout", 0.1), "random"),
     (lambda body: setattr(body.layers[1].mlp, "act_fn", nn.GELU()), "SiLU"),
-    (lambda body: setattr(body, "norm", _Centred(16, False)), "not the usual"),
-    (lambda body: setattr(body.layers[0], "input_layernorm", _Centred(16, True)), "not the usual"),
+    (lambda body: setattr(body, "norm", _Norm(16, True)), "not the usual"),
+    (lambda body: setattr(body.layers[0], "input_layernorm", _Norm(16, False, 1.1e-6)), "not the usual"),
     (lambda body: setattr(body.layers[0].mlp, "up_proj", nn.Identity()), "linear"),
     (lambda body: setattr(body.embed_tokens, "max_norm", 1.0), "embeddings"),
     (lambda body: body.layers.append(body.layers[0]), "list"),
     (lambda body: body.layers[1].mlp.register_forward_hook(lambda module, args, output: output), "attached"),
+    (lambda body: body.norm.register_forward_pre_hook(lambda module, args: None), "attached"),
+    (lambda body: setattr(body.norm, "forward", body.norm.forward), "attached"),
+    (lambda body: setattr(body.layers[1].self_attn, "q_norm", _Norm(16, False)), "single heads"),
     (lambda body: setattr(body.rotary_emb, "forward", lambda x, position_ids: (torch.ones(1, 3, 2), torch.ones(1, 3, 2))), "whole heads"),
     (lambda body: setattr(body.rotary_emb, "forward", lambda x, position_ids, layer: None), "more than positions"),
 ])  # fmt: skip
@@ -357,7 +360,7 @@ def test_the_probe_gives_ours_to_models_of_the_usual_shape_and_says_so(kind: str
     assert found.computed_by.startswith("the family's own: it has a number" if kind == "granite" else "Luthier's own")
 
 
-@pytest.mark.parametrize("part", ["self_attn", "layer"])
+@pytest.mark.parametrize("part", ["self_attn", "layer", "gradient"])
 def test_the_probe_finds_a_model_that_only_looks_usual(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     network = network_of("qwen3", torch.float32)
     layer = network.decoder.model.layers[1]
@@ -366,8 +369,11 @@ def test_the_probe_finds_a_model_that_only_looks_usual(part: str, monkeypatch: p
 
     def other(self: Any, *args: Any, **said: Any) -> Any:
         found = right(self, *args, **said)
+        if part == "gradient":
+            return found + 0.1 * (found - found.detach())
         return (1.1 * found[0], None) if part == "self_attn" else 1.1 * found
 
+    assert probe(network).computed_by.startswith("Luthier's own")
     monkeypatch.setattr(kind, "forward", other)
     found = probe(network)
     assert network.blocks is None

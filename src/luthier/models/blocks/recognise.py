@@ -138,8 +138,8 @@ def _refuse_norm(norm: Any) -> None:
     if weight.ndim != 1 or not isinstance(getattr(norm, "variance_epsilon", getattr(norm, "eps", None)), float):
         raise NotUsual(f"its {type(norm).__name__} is no root-mean-square norm")
     draw = torch.Generator().manual_seed(0)
-    # About as small as ε makes a difference, off zero, and large: the mean is not taken off, and ε stands where it should.
-    tried = torch.randn(3, len(weight), generator=draw) * torch.tensor([[1e-3], [1.0], [30.0]]) + torch.tensor([[0.0], [1.0], [0.0]])
+    # Small, so that ε makes a difference, and large.
+    tried = torch.randn(3, len(weight), generator=draw) * torch.tensor([[1e-3], [1.0], [30.0]])
     tried = tried.to(weight.device, weight.dtype)
     found, wanted = norm(tried), rms_norm(tried, weight, eps_of(norm))
     if found.dtype != wanted.dtype or not torch.allclose(found.double(), wanted.double(), rtol=4 * _rounding(weight.dtype), atol=1e-30):
