@@ -49,8 +49,7 @@ def seen(plan: Branches, n: int) -> np.ndarray:
     """How often each query (row) gets each key (column) by the plan."""
     count = np.zeros((n, n), dtype=int)
     for bucket in plan.buckets:
-        own = np.zeros(bucket.node_BL.numel(), dtype=bool)
-        own[bucket.own_place] = True
+        own = (bucket.into_P == bucket.node_BL.reshape(-1)).numpy()
         for line, mine in zip(bucket.node_BL.tolist(), own.reshape(bucket.node_BL.shape), strict=True):
             for i, node in enumerate(line):
                 if mine[i]:
@@ -75,8 +74,11 @@ def test_each_visible_pair_is_in_the_plan_exactly_once(rows: list[list[int]], mi
 def test_each_node_has_one_place_of_its_own(shape: str) -> None:
     forest = forest_of(SHAPES[shape])
     plan = plan_branches(forest.leave_N)
-    owned = torch.cat([bucket.own_node for bucket in plan.buckets])
-    assert sorted(owned.tolist()) == list(range(forest.n_nodes))
+    places = [pair for bucket in plan.buckets for pair in zip(bucket.node_BL.flatten().tolist(), bucket.into_P.tolist(), strict=True)]
+    assert sorted(into for node, into in places if into == node) == list(range(forest.n_nodes))
+    assert all(into == forest.n_nodes for node, into in places if into != node)
+    others = sum(len(bucket.other_place) for bucket in plan.buckets)
+    assert others == len(places) - forest.n_nodes
 
 
 def test_a_long_beginning_is_a_block_and_a_short_one_is_read_again() -> None:

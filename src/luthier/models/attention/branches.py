@@ -48,14 +48,15 @@ class Rectangle:
 class Bucket:
     """Causal sequences of about one length, (B, L), as numbers of nodes; a short one repeats its last node.
 
-    Each node has one place that is its own; `own_place` (into the B·L flattened places) and `own_node` say which. The
-    other places of real nodes, where a short segment is read again, are `again_place` and `again_node`. `span` is where
-    the nodes stand where they are one whole run of the forest, which needs no copies.
+    Each node has one place that is its own. `into_P` says for each of the P = B·L flattened places whose own it is: a
+    node, or N where it is nobody's. Those are `other_place`; among them, where a short segment is read again, are
+    `again_place` and `again_node`. `span` is where the nodes stand where they are one whole run of the forest, which needs
+    no copies.
     """
 
     node_BL: Tensor
-    own_place: Tensor
-    own_node: Tensor
+    into_P: Tensor
+    other_place: Tensor
     again_place: Tensor
     again_node: Tensor
     span: tuple[int, int] | None
@@ -88,7 +89,7 @@ def plan_branches(leave_N: Tensor) -> Branches:
             apart[parent[s]] = True
     sequences, owned = _sequences(starts, stops, parent, is_leaf, apart)
     blocks = tuple(Rectangle(int(starts[s]), int(stops[s]), int(stops[s]), int(ends[s])) for s in np.flatnonzero(apart))
-    buckets = tuple(_buckets(sequences, owned, leave_N.device))
+    buckets = tuple(_buckets(sequences, owned, len(leave), leave_N.device))
     trees = ends[[s for s, above in enumerate(parent) if above < 0]]
     by_mask = float((np.diff(trees, prepend=0).astype(np.float64) ** 2).sum())
     in_branches = sum(bucket.node_BL.numel() * bucket.node_BL.shape[1] for bucket in buckets)
@@ -125,7 +126,9 @@ def _sequences(
     return sequences, owned
 
 
-def _buckets(sequences: list[NDArray[np.int64]], owned: list[NDArray[np.bool_]], device: torch.device) -> list[Bucket]:
+def _buckets(
+    sequences: list[NDArray[np.int64]], owned: list[NDArray[np.bool_]], n_nodes: int, device: torch.device
+) -> list[Bucket]:
     """Sequences of about one length together, the longest first."""
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
     groups: list[list[int]] = []
@@ -141,9 +144,9 @@ def _buckets(sequences: list[NDArray[np.int64]], owned: list[NDArray[np.bool_]],
         node = np.stack([np.pad(sequences[i], (0, width - len(sequences[i])), mode="edge") for i in group])
         own = np.stack([np.pad(owned[i], (0, width - len(owned[i]))) for i in group])
         real = np.arange(width) < np.array([len(sequences[i]) for i in group])[:, None]
-        own_place, again_place = np.flatnonzero(own), np.flatnonzero(real & ~own)
+        again_place = np.flatnonzero(real & ~own)
         flat = node.reshape(-1)
-        arrays = (node, own_place, flat[own_place], again_place, flat[again_place])
+        arrays = (node, np.where(own.reshape(-1), flat, n_nodes), np.flatnonzero(~own), again_place, flat[again_place])
         whole = len(group) == 1 and bool(own.all()) and flat[-1] - flat[0] == width - 1
         span = (int(flat[0]), int(flat[-1]) + 1) if whole else None
         node_BL, *rest = (torch.from_numpy(array).to(device) for array in arrays)

@@ -28,8 +28,7 @@ class _InBranches(torch.autograd.Function):
         n_sharing = query.shape[1] // key.shape[1]
         q, k, v = _heads_first(query), _heads_first(key, n_sharing), _heads_first(value, n_sharing)
         exact = torch.promote_types(q.dtype, torch.float32)
-        out = torch.empty_like(q, dtype=exact if branches.blocks else q.dtype)
-        log_sum = torch.empty(q.shape[:2], dtype=exact)
+        out, log_sum = _room(q, exact if branches.blocks else q.dtype), _room(q[..., 0], exact)
         kept: list[tuple[Tensor, ...]] = []
         for bucket in branches.buckets:
             found, logs, wanted = kernel.forward(Block(_picked(q, bucket), _picked(k, bucket), _picked(v, bucket), True, scale))
@@ -41,7 +40,7 @@ class _InBranches(torch.autograd.Function):
             found, logs, wanted = kernel.forward(_block_of(q, k, v, block, scale))
             _merge(out[:, below], log_sum[:, below], found[:, 0], logs[:, 0])
             kept.append(wanted)
-        out = out.to(q.dtype)
+        out, log_sum = out[:, :-1].to(q.dtype), log_sum[:, :-1]
         ctx.save_for_backward(q, k, v, out, log_sum, *(tensor for tensors in kept for tensor in tensors))
         ctx.settings = branches, scale, kernel, [len(tensors) for tensors in kept], n_sharing
         return out.transpose(0, 1)
@@ -52,7 +51,7 @@ class _InBranches(torch.autograd.Function):
         q, k, v, out, log_sum, *tensors = ctx.saved_tensors
         kept = _dealt(tensors, sizes)
         g = _heads_first(given)
-        totals = tuple(torch.empty_like(q) for _ in range(3))
+        totals = tuple(_room(q, q.dtype) for _ in range(3))
         again: list[tuple[Tensor, Tensor, Tensor]] = []
         for bucket in branches.buckets:
             causal = Block(_picked(q, bucket), _picked(k, bucket), _picked(v, bucket), True, scale)
@@ -71,7 +70,7 @@ class _InBranches(torch.autograd.Function):
             shares = kernel.backward(_block_of(q, k, v, block, scale), *merged, next(kept))
             for total, part, share in zip(totals, (below, above, above), shares, strict=True):
                 total[:, part] += share[:, 0]
-        d_query, d_key, d_value = totals
+        d_query, d_key, d_value = (total[:, :-1] for total in totals)
         return d_query.transpose(0, 1), _narrowed(d_key, n_sharing), _narrowed(d_value, n_sharing), None, None, None
 
 
@@ -96,6 +95,11 @@ def _narrowed(gradient: Tensor, n_sharing: int) -> Tensor:
     return summed.transpose(0, 1)
 
 
+def _room(like: Tensor, dtype: torch.dtype) -> Tensor:
+    """Room for what is found of each node (H, N, …), and for one more: places that are nobody's own are written there."""
+    return torch.empty(like.shape[0], like.shape[1] + 1, *like.shape[2:], dtype=dtype)
+
+
 def _picked(states: Tensor, bucket: Bucket) -> Tensor:
     """The states (H, N, …) of a bucket's nodes, (H, B, L, …)."""
     if bucket.span is not None:
@@ -105,11 +109,10 @@ def _picked(states: Tensor, bucket: Bucket) -> Tensor:
 
 def _wanted(given: Tensor, bucket: Bucket) -> Tensor:
     """The gradients (H, N, D) of a bucket's nodes, (H, B, L, D): zero in places that are not the node's own."""
-    if bucket.span is not None or len(bucket.own_place) == bucket.node_BL.numel():
-        return _picked(given, bucket)
-    found = torch.zeros(given.shape[0], bucket.node_BL.numel(), given.shape[2], dtype=given.dtype)
-    found.index_copy_(1, bucket.own_place, given.index_select(1, bucket.own_node))
-    return found.view(found.shape[0], *bucket.node_BL.shape, -1)
+    found = _picked(given, bucket)
+    if bucket.span is None:
+        found.flatten(1, 2).index_fill_(1, bucket.other_place, 0)
+    return found
 
 
 def _put(total: Tensor, found: Tensor, bucket: Bucket) -> None:
@@ -117,7 +120,7 @@ def _put(total: Tensor, found: Tensor, bucket: Bucket) -> None:
     if bucket.span is not None:
         total[:, slice(*bucket.span)] = found[:, 0]
     else:
-        total.index_copy_(1, bucket.own_node, found.flatten(1, 2).index_select(1, bucket.own_place).to(total.dtype))
+        total.index_copy_(1, bucket.into_P, found.flatten(1, 2).to(total.dtype))
 
 
 def _block_of(q: Tensor, k: Tensor, v: Tensor, block: Rectangle, scale: float) -> Block:
