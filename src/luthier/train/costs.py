@@ -24,9 +24,9 @@ from luthier.text.batching import KNEES, Costs, CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train.loop import accumulate
 
-LIMIT_S = 3.0
+LIMIT_S = 3.5
 """Measuring ends after about so long; what it did not come to is continued in proportion."""
-DOUBT = 0.02
+DOUBT = 0.2
 """What a cost beside calls and nodes is held to explain without being needed, as a relative error."""
 
 
@@ -98,17 +98,21 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
     grown: list[Json] = []
     began, spent = clock(), 0.0
     rest_at = _rest(network)
-    for i, shape in enumerate(shapes(context, most_nodes)):
+    wanted = shapes(context, most_nodes)
+    for i, shape in enumerate(wanted):
         rows = shape.rows(network.n_vocabulary)
         size = cuts.features(rows)
-        if i >= 2 and _goes_too_far(size, features, seconds, grown, LIMIT_S - spent, budget):
-            break
+        left_s = LIMIT_S - spent
+        # The last, which is the largest, is worth as much again for one turn of it: memory cannot be told from small ones.
+        if i >= 2 and _goes_too_far(size, features, seconds, grown, 3 * LIMIT_S if i == len(wanted) - 1 else left_s, budget):
+            continue
         # More turns of the first one: the kernels' own preparation belongs to no micro-batch.
-        turns = [_turn(network, objective, cuts, rows, clock) for _ in range(4 if i == 0 else 2)]
+        turns = [_turn(network, objective, cuts, rows, clock) for _ in range(4 if i == 0 else 2 if left_s > 0 else 1)]
         features.append(size.tolist())
         seconds.append(min(turns))
         grown.append(max(0, _held(network) - rest_at))
         spent = clock() - began
+    _rest(network)  # the run itself begins without the gaps that these have left in memory
     return {"features": features, "seconds": seconds, "grown_bytes": grown}
 
 

@@ -165,15 +165,18 @@ def accumulate(
     """
     counts = _counts(objective, batches, step, rows)
     sums: dict[str, Tensor] = {}
-    for micro, batch in enumerate(batches):
-        if seed is not None:
-            torch.manual_seed(seed_of(seed, "forward", step, micro))
-        if cuts is not None:
-            network.n_recomputed = network.recomputable[-1] if cuts.recomputes(batch) else 0
-        found = objective.loss(network(batch), batch)
-        loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
-        torch.autograd.backward(loss)
-        _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
+    # Autocast forgets its copies of trained weights when the outermost context ends: with one around them all, float32 weights
+    # are cast once a step. It casts nothing itself.
+    with torch.autocast(network.device.type, enabled=False):
+        for micro, batch in enumerate(batches):
+            if seed is not None:
+                torch.manual_seed(seed_of(seed, "forward", step, micro))
+            if cuts is not None:
+                network.n_recomputed = network.recomputable[-1] if cuts.recomputes(batch) else 0
+            found = objective.loss(network(batch), batch)
+            loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
+            torch.autograd.backward(loss)
+            _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
     return sums
 
 

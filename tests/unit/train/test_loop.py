@@ -10,6 +10,7 @@ import torch
 from tests.tiny import tiny_decoder, tiny_network, tiny_rows
 from torch import Tensor
 from torch.nn.functional import log_softmax
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from luthier.core.errors import LuthierError
 from luthier.methods import AnyMethod, Full, LoRA
@@ -17,6 +18,7 @@ from luthier.objectives import AnyObjective, Classify, Imitate
 from luthier.text.batching import CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train import TrainState, take_step
+from luthier.train.loop import accumulate
 from luthier.train.state import begin
 
 LABELS = ("a", "b", "c")
@@ -186,3 +188,30 @@ def test_equal_micro_batches_of_one_step_draw_unlike_numbers() -> None:
 
     # With the same draws in both, the mean over two equal micro-batches would be the gradient of one.
     assert (gradient(1) - gradient(2)).abs().max() > 1e-3
+
+
+class CountCasts(TorchDispatchMode):
+    """Counts how often a tensor of a given shape is copied into bfloat16."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.shape, self.n = shape, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._to_copy.default and tuple(args[0].shape) == self.shape and kwargs["dtype"] == torch.bfloat16:
+            self.n += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_trained_weights_are_cast_once_a_step_however_it_is_cut() -> None:
+    network = tiny_network(torch.float32)
+    Full().attach(network, 0)
+    network.compute_dtype = torch.bfloat16
+    rows = tiny_rows(9)
+    batches = list(CutPlan("forest", 30, 0).batches(rows))
+    assert len(batches) > 2
+    with CountCasts((48, 32)) as counted:  # gate and up of each of two layers
+        accumulate(network, Imitate(), batches)
+    assert counted.n == 4
+    assert not torch.is_autocast_enabled("cpu")
+    assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in network.parameters())
