@@ -24,7 +24,7 @@ from luthier.train.record import Record, machine
 
 BOUNDS = (512, 1024, 2048, 4096, 8192)
 """What the nodes of a micro-batch may be bounded by."""
-WORTH = 1.015
+WORTH = 1.005
 """A smaller bound takes less memory, and is taken if steps cost no more than so many times what they cost at best."""
 SHARE = 0.6
 """Of the memory that is there beside the model, a run takes no more than this."""
