@@ -64,10 +64,10 @@ class CutPlan:
     recompute_over: int | None = None
 
     def make(self, rows: Sequence[Row]) -> Batch:
-        """One batch of all the rows."""
+        """One batch of all the rows, without what nothing is predicted from."""
         if self.layout == "padded":
-            return make_padded(rows, self.pad_id)
-        return make_forest(rows, share=self.layout == "forest")
+            return make_padded(rows, self.pad_id, whole=False)
+        return make_forest(rows, share=self.layout == "forest", whole=False)
 
     def cut(self, rows: Sequence[Row]) -> list[list[Row]]:
         """The rows in the cheapest micro-batches that fit: groups stay whole, and rows that share a beginning meet.
@@ -114,10 +114,10 @@ class CutPlan:
     def _ordered(self, rows: Sequence[Row]) -> list[list[Row]]:
         groups = _groups(rows)
         if self.layout == "padded":
-            groups.sort(key=lambda group: max(row.n_tokens for row in group))
+            groups.sort(key=lambda group: max(row.n_read for row in group))
         elif self.layout == "forest":
-            groups = [sorted(group, key=sort_key) if len(group) > 1 else group for group in groups]
-            groups.sort(key=lambda group: sort_key(group[0]))
+            groups = [sorted(group, key=_read_key) if len(group) > 1 else group for group in groups]
+            groups.sort(key=lambda group: _read_key(group[0]))
         return groups
 
 
@@ -141,14 +141,14 @@ class _Sizes:
             lone = behind = np.zeros(4, dtype=np.int64)
             for i, row in enumerate(group):
                 trained = np.flatnonzero(row.weights)
-                shared = n_shared(last.tokens, row.tokens) if last is not None and layout == "forest" else 0
+                shared = n_shared(last.read, row.read) if last is not None and layout == "forest" else 0
                 added = _added(row, trained, shared)
                 behind = behind + added
                 lone = lone + (_added(row, trained, 0) if i == 0 else added)
                 last = row
             firsts.append(lone)
             nexts.append(behind)
-        width = np.array([max(row.n_tokens for row in group) for group in groups]) if layout == "padded" else None
+        width = np.array([max(row.n_read for row in group) for group in groups]) if layout == "padded" else None
         sums = np.concatenate([np.zeros((1, 4), dtype=np.int64), np.cumsum(nexts, 0)])
         return cls(np.array(firsts), sums, width)
 
@@ -164,9 +164,13 @@ class _Sizes:
         return np.concatenate([np.ones((fits, 1)), found, over], 1)
 
 
+def _read_key(row: Row) -> bytes:
+    return sort_key(row, row.n_read)
+
+
 def _added(row: Row, trained: NDArray[np.int64], shared: int) -> NDArray[np.int64]:
     """Nodes, pairs, sources and rows that a row brings behind one whose first `shared` tokens it has."""
-    n = row.n_tokens
+    n = row.n_read
     return np.array([n - shared, (n * (n + 1) - shared * (shared + 1)) // 2, np.count_nonzero(trained > shared), 1])
 
 

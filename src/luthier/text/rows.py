@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -44,7 +45,7 @@ class Row:
         """How many of its tokens are trained."""
         return int(np.count_nonzero(self.weights))
 
-    @property
+    @cached_property
     def n_read(self) -> int:
         """How many of its tokens have to be read: those up to the last that something is predicted from.
 
@@ -52,6 +53,11 @@ class Row:
         """
         trained = np.flatnonzero(self.weights)
         return int(trained[-1]) if len(trained) and self.target is None else self.n_tokens
+
+    @property
+    def read(self) -> Tokens:
+        """The tokens that have to be read."""
+        return self.tokens[: self.n_read]
 
 
 def make_row(tokens: list[int], weights: list[float] | None = None, **other: object) -> Row:

@@ -149,7 +149,7 @@ def test_in_half_precision_the_value_is_float32_and_the_scale_is_not_rounded() -
 def test_what_is_told_is_merged() -> None:
     batch = CutPlan("padded", 100, 0).make([make_row([5, 6, 7], [0, 1, 0.5]), make_row([5, 9], [0, 2])])
     found = told_of(batch, N_VOCABULARY)
-    assert found.source_U.tolist() == [0, 1, 3] and found.weight_U.tolist() == [1, 0.5, 2]
+    assert found.source_U.tolist() == [0, 1, 2] and found.weight_U.tolist() == [1, 0.5, 2]
     batch = CutPlan("forest", 100, 0).make([make_row([5, 9, 7], [0, 1, 0.5]), make_row([5, 6], [0, 2]), make_row([5, 9], [0, 4])])
     found = told_of(batch, N_VOCABULARY)
     assert found.weight_U.tolist() == [7, 0.5] and found.state_P.tolist() == [0, 0, 1]

@@ -208,13 +208,14 @@ def test_a_trunk_is_not_repeated_for_the_sake_of_smaller_micro_batches_unless_th
 
 
 def test_features_count_what_a_micro_batch_holds() -> None:
+    # Read are 1 2, 1 2 4 and 6: the last token of each is only predicted.
     rows = [make_row([1, 2, 3], [0, 0, 1]), make_row([1, 2, 4, 5], [0, 0, 1, 1]), make_row([6, 7], [0, 1])]
     forest = dict(zip(FEATURES, CutPlan("forest", 99, 0).features(rows), strict=True))
-    assert forest == {"call": 1, "nodes": 7, "pairs": 6 + 7 + 3, "sources": 3, "rows": 3, **{f"nodes over {knee}": 0 for knee in KNEES}}
+    assert forest == {"call": 1, "nodes": 4, "pairs": 6 + 1, "sources": 3, "rows": 3, **{f"nodes over {knee}": 0 for knee in KNEES}}
     packed = dict(zip(FEATURES, CutPlan("packed", 99, 0).features(rows), strict=True))
-    assert (packed["nodes"], packed["pairs"], packed["sources"]) == (9, 6 + 10 + 3, 4)
+    assert (packed["nodes"], packed["pairs"], packed["sources"]) == (6, 3 + 6 + 1, 4)
     padded = dict(zip(FEATURES, CutPlan("padded", 99, 0).features(rows), strict=True))
-    assert (padded["nodes"], padded["pairs"], padded["sources"]) == (12, 30, 4)
+    assert (padded["nodes"], padded["pairs"], padded["sources"]) == (9, 18, 4)
     long = make_row([3] * 600)
     assert dict(zip(FEATURES, CutPlan("packed", 99, 0).features([long]), strict=True))["nodes over 512"] == 88
 
