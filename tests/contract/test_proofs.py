@@ -20,6 +20,8 @@ from tests.small import tokenizer_of
 from luthier.core.proofs import NAMES, WHAT_TO_DO
 from luthier.core.runs import Run
 from luthier.methods.lora import Delta
+from luthier.models.attention.kernels import KERNELS
+from luthier.models.blocks.gate import gated
 from luthier.objectives import Classify, Imitate
 from luthier.prove import anchors
 from luthier.stages.prove import files_hash
@@ -151,6 +153,29 @@ def test_a_wrong_merge_scale_fails_the_merge_alone(factor: float, runs: Runs, mo
     right = Delta.matrix
     monkeypatch.setattr(Delta, "matrix", lambda self: right(self) * factor)
     assert failing(made.proofs()) == ["merged_equals_adapter"]
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_the_proofs_attend_by_the_kernel_of_the_plan(kernel: str, runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get("answer", "lora").copied(tmp_path)
+    edit(made.run.plan, lambda text: json.dumps({**json.loads(text), "kernel": kernel}, indent=1))
+    for name, one in KERNELS.items():
+        right = type(one).forward
+
+        def wrong(self: Any, block: Any, right: Any = right) -> Any:
+            out, logs, kept = right(self, block)
+            return out * 1.01, logs, kept
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(one), "forward", wrong)
+            assert failing(made.proofs()) == (["forest_equals_padded"] if name == kernel else [])
+
+
+def test_a_fault_in_our_own_forward_pass_is_seen(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = runs.get("answer", "lora")
+    assert made.tuned["layout"]["computed_by"].startswith("Luthier's own")
+    monkeypatch.setattr("luthier.models.blocks.run.gated", lambda gate, up: gated(gate, up) * 1.01)
+    assert failing(made.proofs()) == ["forest_equals_padded"]
 
 
 # --- faults in what was trained --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from luthier.text.rows import Row
 def merged_equals_adapter(network: Network, method: TuningMethod, rows: Sequence[Row], cuts: CutPlan) -> Proof:
     """Merge, and compare what the network says about the rows before and after; the network stays merged.
 
-    Compared are a classifier's scores, or else the logits that predict each row's last tokens, as ‖Δ‖ / ‖before‖.
+    Compared are a classifier's scores, or else the logits that predict each row's last trained tokens, as ‖Δ‖ / ‖before‖.
     """
     bound = MERGE_TOLERANCE[next(network.decoder.parameters()).dtype]
     beside = outputs(network, rows, cuts)
@@ -32,12 +32,12 @@ def merged_equals_adapter(network: Network, method: TuningMethod, rows: Sequence
 
 
 def outputs(network: Network, rows: Sequence[Row], cuts: CutPlan, n_last: int = 12) -> Tensor:
-    """What the network says about rows, flattened, in float64: scores of a head, or logits at the `n_last` last tokens."""
+    """What the network says about rows, flattened, in float64: a head's scores, or logits of the `n_last` last trained tokens."""
     found = []
     for row in rows:
         batch = cuts.make([row]).to(network.device)
         read = network(batch)
-        found.append(read.row_scores(batch) if network.head is not None else network.logits(read.at(batch.path_P[-n_last:])))
+        found.append(read.row_scores(batch) if network.head is not None else network.logits(read.at(batch.source_S[-n_last:])))
     return torch.cat([one.double().flatten() for one in found])
 
 

@@ -19,6 +19,7 @@ from luthier.data.certificate import Certificate
 from luthier.data.prepared import read_rows
 from luthier.methods import LoRA
 from luthier.models.load import load_tokenizer
+from luthier.models.probe import compute_as
 from luthier.objectives import AnyObjective, Classify
 from luthier.prove.gradients import Subject, any_cut_same_gradient, ask_for_gradients, forest_equals_padded
 from luthier.prove.merging import merged_equals_adapter
@@ -149,6 +150,8 @@ def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tun
     plan = read_plan(run.plan, fingerprint_of(run))
     assert plan is not None, "a run that is trained has its plan"
     ask_for_gradients(bundle.network)
+    compute_as(bundle.network, tuned["layout"]["computed_by"])
+    bundle.network.attention_kernel = plan.kernel
     subject = Subject(bundle.network, rows.objective, plan.cuts, recipe.seed)
     trained = sum(int(entry["n_tokens"]) for entry in read_entries(run.metrics) if entry["event"] == "step")
     n_tokens = tokens_allowed(trained, int(tuned["n_parameters"]), plan.precision.dtype != torch.float32, device().type)

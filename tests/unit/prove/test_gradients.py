@@ -9,6 +9,8 @@ from tests.tiny import tiny_network, tiny_rows
 
 from luthier.core.proofs import NotApplicable, Proof
 from luthier.methods import AnyMethod, Full, LoRA
+from luthier.models.blocks import Blocks
+from luthier.models.blocks.gate import gated
 from luthier.models.network import Network
 from luthier.objectives import Classify, Imitate
 from luthier.prove import gradients
@@ -104,6 +106,24 @@ def test_where_rounding_exceeds_the_bound_float64_decides_by_the_same_bound(monk
     assert isinstance(found, Proof)
     assert not found.holds
     assert "so it is not rounding" in found.detail
+
+
+def test_what_training_computed_by_is_compared_with_the_familys_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, objective = trained(LoRA(rank=4))
+    network.blocks = Blocks(network.body)
+    ask_for_gradients(network)
+    subject = Subject(network, objective, CUTS, 0)
+    found = forest_equals_padded(subject, ROWS)
+    assert isinstance(found, Proof) and found.holds and network.blocks is not None, found
+    with monkeypatch.context() as patch:
+        patch.setattr(gradients, "BOUND", 2e-6)
+        found = forest_equals_padded(subject, ROWS)
+        assert isinstance(found, Proof) and found.holds, found
+    # 1e-3 of the gate is no rounding: it is seen although forest and padded rows have the same fault.
+    monkeypatch.setattr("luthier.models.blocks.run.gated", lambda gate, up: gated(gate, up) * 1.001)
+    found = forest_equals_padded(subject, ROWS)
+    assert isinstance(found, Proof)
+    assert not found.holds and "so it is not rounding" in found.detail
 
 
 def test_the_network_is_as_it_was_after_it_was_exact() -> None:
