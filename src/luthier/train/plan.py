@@ -14,7 +14,7 @@ import transformers
 from luthier.core.files import read_json, write_json
 from luthier.core.jsonvalue import Json
 from luthier.models.attention import SEAM
-from luthier.models.attention.kernels import KernelName
+from luthier.models.attention.kernels import KERNELS, KernelName
 from luthier.text.batching import Costs, CutPlan
 from luthier.train.precision import Precision
 from luthier.train.record import processor
@@ -106,7 +106,7 @@ def _as_json(plan: Plan) -> dict[str, Json]:
 
 
 def read_plan(path: Path, fingerprint: str) -> Plan | None:
-    """The plan of the training with this fingerprint, if the file holds it."""
+    """The plan of the training with this fingerprint, if the file holds it; for a kernel that this build of PyTorch lacks, the other."""
     if not path.is_file():
         return None
     found: Any = read_json(path)
@@ -114,7 +114,8 @@ def read_plan(path: Path, fingerprint: str) -> Plan | None:
         return None
     costs = Costs(**{**found["cuts"]["costs"], "over": tuple(found["cuts"]["costs"]["over"])})
     memory = None if found["memory"] is None else Foreseen(**found["memory"])
+    kernel: KernelName = found["kernel"] if found["kernel"] in KERNELS else "products"
     return Plan(
         CutPlan(**{**found["cuts"], "costs": costs}), Precision(**found["precision"]), found["threads"],
-        Surroundings(**found["surroundings"]), found["attention"], found["kernel"], memory,
+        Surroundings(**found["surroundings"]), found["attention"], kernel, memory,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What was measured on this machine, kept between runs, so that the same recipe gives the same plan here tomorrow.
 
-One small JSON file for each machine and shape of model, in the folder that the environment variable `LUTHIER_CACHE`
-names, else in `~/.cache/luthier`. It may be removed at any time: what it held is measured anew.
+One small JSON file for each machine and shape of model, in the cache's folder (`core/cache.py`). It may be removed at any
+time: what it held is measured anew.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from luthier.core.cache import cache_folder
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, text_hash, write_json
 from luthier.core.jsonvalue import Json
@@ -27,12 +28,6 @@ VECTOR_UNITS = frozenset({
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",
     "asimd", "sve", "sve2", "bf16", "i8mm",
 })  # fmt: skip
-
-
-def cache_folder() -> Path:
-    """Where records are kept."""
-    said = os.environ.get("LUTHIER_CACHE")
-    return Path(said).expanduser() if said else Path.home() / ".cache" / "luthier"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from luthier.models.attention.kernels import KERNELS
 from luthier.text.batching import Costs, CutPlan
 from luthier.train.plan import Foreseen, Plan, differences, make_plan, settle_plan, surroundings_of
 from luthier.train.precision import Precision
@@ -55,6 +56,12 @@ def test_the_threads_of_the_plan_are_used_again(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     settle_plan(tmp_path / "plan.json", "one", never, CPU)
     assert torch.get_num_threads() == 2
+
+
+def test_a_kernel_that_this_build_lacks_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle_plan(tmp_path / "plan.json", "one", decide, CPU)
+    monkeypatch.delitem(KERNELS, "flash")
+    assert settle_plan(tmp_path / "plan.json", "one", never, CPU)[0] == dataclasses.replace(decide(), kernel="products")
 
 
 def test_what_differs_around_a_resumed_run_is_said_and_the_plan_still_used(tmp_path: Path) -> None:
