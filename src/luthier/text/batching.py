@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -154,14 +155,22 @@ class _Sizes:
 
     def features(self, i: int, max_nodes: int) -> NDArray[np.float64]:
         """Of the micro-batches that begin with group `i` and fit, from that group alone to the longest: (…, F)."""
-        found = self.first[i] + self.sums[i + 1 :] - self.sums[i + 1]
+        stop = self._stop(i, max_nodes)
+        found = self.first[i] + self.sums[i + 1 : stop + 1] - self.sums[i + 1]
         if self.width is not None:
-            width, n_rows = self.width[i:], found[:, 3]
+            width, n_rows = self.width[i:stop], found[:, 3]
             found = np.stack([width * n_rows, n_rows * (width * (width + 1) // 2), found[:, 2], n_rows], 1)
         fits = max(1, int(np.searchsorted(found[:, 0], max_nodes, side="right")))
         found = found[:fits].astype(np.float64)
         over = np.maximum(found[:, :1] - np.array(KNEES), 0.0)
         return np.concatenate([np.ones((fits, 1)), found, over], 1)
+
+    def _stop(self, i: int, max_nodes: int) -> int:
+        """Where the groups end that may fit beside group `i`: the rest is not looked at, or cutting would take the square of them."""
+        if self.width is not None:
+            return min(len(self.width), i + max(1, int(max_nodes // self.width[i])))
+        most = min(max_nodes, int(self.first[i, 0] + self.sums[-1, 0] - self.sums[i + 1, 0]))
+        return max(i + 1, bisect_right(self.sums[:, 0], most + int(self.sums[i + 1, 0] - self.first[i, 0]), lo=i + 1) - 1)
 
 
 def _read_key(row: Row) -> bytes:
