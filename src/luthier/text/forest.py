@@ -80,15 +80,3 @@ def visible(leave_N: Tensor, start: int = 0, stop: int | None = None, first: int
     query = torch.arange(start, stop, device=leave_N.device)[:, None]
     key = torch.arange(first, stop, device=leave_N.device)[None]
     return (key <= query) & (query < leave_N[None, first:stop])
-
-
-def count_nodes(rows: Sequence[Row], whole: bool = True) -> int:
-    """How many nodes the forest of these rows has, without building it."""
-    n = 0
-    before = np.zeros(0, dtype=np.int64)
-    lengths = {id(row): row.n_tokens if whole else row.n_read for row in rows}
-    for row in sorted(rows, key=lambda row: sort_key(row, lengths[id(row)])):
-        tokens = row.tokens[: lengths[id(row)]]
-        n += len(tokens) - n_shared(before, tokens)
-        before = tokens
-    return n
