@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,11 +51,11 @@ def calibration_interval(clusters: Clusters, rng: np.random.Generator, confidenc
     A bootstrap cannot give it. The error is a sum of absolute values, so chance lifts it, and lifts resamples twice;
     how far depends on how the true error is spread over the bins, which nobody knows. Here, for each of a row of true
     errors, the measured one is simulated: its bins' gaps are the true ones plus normal noise as wide as rows of their
-    confidence make it. Half of the draws spread the true error by `even_gaps` over the bins, as a wrong temperature does, half
-    by `likeliest_gaps`, which are in few bins where the rows say so. The interval is made of those errors for which the
-    measured value is not among the unlikely ones; values are ordered by likelihood ratio (Feldman & Cousins 1998,
-    arXiv physics/9711021), which keeps the confidence at the edge, for a true error of 0, where intervals of two
-    equal tails hold the truth too often. It always holds the value, too.
+    confidence make it. That is done twice: the true error is spread by `even_gaps` over the bins, as a wrong temperature does,
+    and by `likeliest_gaps`, which are in few bins where the rows say so. The interval reaches from the first to the last of those
+    errors for which, spread either way, the measured value is not among the unlikely ones; values are ordered by likelihood ratio
+    (Feldman & Cousins 1998, arXiv physics/9711021), which keeps the confidence at the edge, for a true error of 0, where intervals
+    of two equal tails hold the truth too often. It also holds what lies within half a row of the value.
 
     Args:
         clusters: what `CalibrationError.statistics` gives, summed in each unit, units × 3 · 15.
@@ -74,12 +75,13 @@ def calibration_interval(clusters: Clusters, rng: np.random.Generator, confidenc
     if clusters.grouped:
         effect, root = likeness(columns, bins)
         noise = noise @ root * np.sqrt(effect)
-    errors = _reach(bins, effect) * np.linspace(0, 1, N_STEPS + 1) ** 2
-    spread = (even_gaps(bins, errors), likeliest_gaps(bins, errors))
-    # Gaps that have no more room amount to less than was asked of them.
-    errors = np.minimum(errors, np.maximum(*(bins.error(gaps) for gaps in spread)))
-    low, high = _ends(errors, _margins(bins, spread, noise, effect / float(n.sum()), confidence))
-    return max(0.0, min(bins.value, low)), min(1.0, max(bins.value, high))
+    errors = _steps(bins, effect)
+    spreads = (even_gaps(bins, errors), likeliest_gaps(bins, errors))
+    # Gaps that have no more room amount to less than was asked of them; what they amount to in the end is one step.
+    errors, kept = np.unique(np.minimum(errors, np.maximum(*(bins.error(gaps) for gaps in spreads))), return_index=True)
+    row = effect / float(n.sum())
+    (low, high), (first, last) = (_ends(errors, _margins(bins, gaps[kept], noise, row, confidence)) for gaps in spreads)
+    return max(0.0, min(low, first, bins.value - row / 2)), min(1.0, max(high, last, bins.value + row / 2))
 
 
 def even_gaps(bins: Bins, sizes: Floats) -> Floats:
@@ -114,6 +116,9 @@ def likeliest_gaps(bins: Bins, errors: Floats) -> Floats:
 def likeness(columns: Floats, bins: Bins) -> tuple[float, Floats]:
     """How much wider the noise of grouped rows is than that of independent ones, and how bins' noises go together.
 
+    Where the rows cannot tell, since all are right, or all wrong, or no bin has rows of two units, rows of a unit are taken to
+    go wholly alike, as `design_effect` takes them: Σ rows² / Σ rows (Kish 1965).
+
     Args:
         columns: gaps, confidences and rows per unit and bin, units × 3 × bins.
         bins: their sums.
@@ -134,24 +139,34 @@ def likeness(columns: Floats, bins: Bins) -> tuple[float, Floats]:
     correlations = together / np.outer(usual, usual)
     np.fill_diagonal(correlations, 1.0)
     values, vectors = np.linalg.eigh(correlations)
-    return max(1.0, seen / alone) if alone > 0 else 1.0, (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    n_rows, n_right = columns[:, 2].sum(axis=1), float((bins.n * (bins.sure - bins.gap)).sum())
+    tells = several.any() and 1e-9 < n_right / n_rows.sum() < 1 - 1e-9
+    effect = max(1.0, seen / alone) if tells else float((n_rows**2).sum() / n_rows.sum())
+    return effect, (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
-def _reach(bins: Bins, effect: float) -> float:
-    """An error beyond which none is worth trying: four standard deviations and four rows above the measured one."""
+def _steps(bins: Bins, effect: float) -> Floats:
+    """The true errors that are tried.
+
+    They end four standard deviations and four rows above the measured one, beyond which none is worth trying, and begin
+    as far below it and what chance lifts errors by: √(2 / π) standard deviations of each bin. From 0 on they are the closer
+    together the smaller they are, for the edge; from elsewhere on they are evenly spaced, and never far apart for the noise.
+    """
     right = (bins.n * np.clip(bins.sure - bins.gap, 0.0, 1.0) + 1) / (bins.n + 2)
-    n = float(bins.n.sum())
-    return bins.value + 4 * float(np.sqrt(effect * (bins.n * right * (1 - right)).sum())) / n + 4 * effect / n
+    variances, n = effect * bins.n * right * (1 - right), float(bins.n.sum())
+    room = 4 * math.sqrt(variances.sum()) / n + 4 * effect / n
+    first = max(0.0, bins.value - room - math.sqrt(2 / math.pi) * float(np.sqrt(variances).sum()) / n)
+    found: Floats = first + (bins.value + room - first) * np.linspace(0, 1, N_STEPS + 1) ** (1 if first else 2)
+    return found
 
 
-def _margins(bins: Bins, spread: tuple[Floats, Floats], noise: Floats, grain: float, confidence: float) -> Floats:
+def _margins(bins: Bins, gaps: Floats, noise: Floats, grain: float, confidence: float) -> Floats:
     """For each true error, how far the measured value is from being unusual: negative where it is.
 
-    `spread` has the true gaps, steps × bins, for each half of the draws of `noise`. `grain` is the least standard
-    deviation that an error is taken to have: what one row is worth.
+    `gaps` are the true ones, steps × bins. `grain` is the least standard deviation that an error is taken to have: what one
+    row is worth.
     """
-    halves = zip(spread, np.array_split(noise, 2), strict=True)
-    drawn = np.concatenate([_drawn(bins, gaps, half) for gaps, half in halves], axis=1)
+    drawn = _drawn(bins, gaps, noise)
     means, spreads = drawn.mean(axis=1), np.maximum(drawn.std(axis=1), grain)
 
     def likelihoods(values: Floats) -> Floats:
@@ -159,7 +174,8 @@ def _margins(bins: Bins, spread: tuple[Floats, Floats], noise: Floats, grain: fl
         found: Floats = -np.log(spreads)[:, None] - (values - means[:, None]) ** 2 / (2 * spreads[:, None] ** 2)
         return found
 
-    fine = max(float(drawn.max()), bins.value) * np.linspace(0, 1, _FINE) ** 2
+    least, most = min(float(drawn.min()), bins.value), max(float(drawn.max()), bins.value)
+    fine = least + (most - least) * np.linspace(0, 1, _FINE) ** 2
     best = likelihoods(fine).max(axis=0)
     of_drawn = -np.log(spreads)[:, None] - (drawn - means[:, None]) ** 2 / (2 * spreads[:, None] ** 2)
     usual = np.quantile(np.minimum(0.0, of_drawn - np.interp(drawn, fine, best)), 1 - confidence, axis=1)
@@ -169,9 +185,18 @@ def _margins(bins: Bins, spread: tuple[Floats, Floats], noise: Floats, grain: fl
 
 
 def _drawn(bins: Bins, gaps: Floats, noise: Floats) -> Floats:
-    """The errors that would be measured, steps × draws, of true `gaps` (steps × bins)."""
-    shares, deviations = gaps * bins.n / bins.n.sum(), bins.deviation(gaps)
-    return np.stack([np.abs(share + noise * deviation).sum(axis=1) for share, deviation in zip(shares, deviations, strict=True)])
+    """The errors that would be measured, steps × draws, of true `gaps` (steps × bins).
+
+    Rows that are not in one bin are in another, so bins' parts s of the error go against each other: with D the squared
+    `deviation`s, their covariance is D − s sᵀ / N. Standard normal noise gets it by D^½ (1 − y yᵀ / (1 + √(1 − |y|²))), where
+    y = D^-½ s / √N.
+    """
+    n, found = float(bins.n.sum()), []
+    for part, deviation in zip(gaps * bins.n / n, bins.deviation(gaps), strict=True):
+        pull = np.divide(part, deviation * math.sqrt(n), out=np.zeros_like(part), where=deviation > 0)
+        shared = np.outer(noise @ pull, pull / (1 + math.sqrt(max(0.0, 1 - float(pull @ pull)))))
+        found.append(np.abs(part + (noise - shared) * deviation).sum(axis=1))
+    return np.stack(found)
 
 
 def _ends(errors: Floats, margins: Floats) -> tuple[float, float]:

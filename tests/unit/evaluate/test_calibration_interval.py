@@ -6,8 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from luthier.evaluate.calibration_interval import Bins, _ends, calibration_interval, even_gaps, likeliest_gaps, likeness
+from luthier.evaluate.calibration_interval import (
+    Bins,
+    _drawn,
+    _ends,
+    _margins,
+    _steps,
+    calibration_interval,
+    even_gaps,
+    likeliest_gaps,
+    likeness,
+)
 from luthier.evaluate.metrics.calibration_error import CalibrationError, columns_of
 from luthier.evaluate.metrics.metric import Floats
 from luthier.evaluate.resampling import Clusters
@@ -15,7 +26,7 @@ from luthier.evaluate.resampling import Clusters
 TWO = Bins(np.array([0.2, -0.1]), np.array([0.5, 0.5]), np.array([10.0, 10.0]))
 
 
-def rows(said: Floats, right: Floats) -> Clusters:
+def rows(said: Floats, right: Floats | NDArray[np.bool_]) -> Clusters:
     return Clusters(columns_of(said, right.astype(np.bool_)), np.ones(len(said), dtype=np.int64))
 
 
@@ -127,7 +138,106 @@ def test_no_interval_has_zero_width_and_each_holds_its_value(n: int, said: float
     assert high - low > 0.4 / n
 
 
-@pytest.mark.parametrize(("honesty", "truth"), [(1.0, 0.0), (2.0, 0.1685)])
+def test_parts_of_the_error_go_against_each_other_as_rows_are_in_one_bin_or_another() -> None:
+    """Of 20 rows, each as the others: the variance of Σ (confidence − right) / 20 is (E[(p − right)²] − E[p − right]²) / 20.
+
+    Even gaps of 0.2 in two bins of confidence 0.5: (0.3 · 0.7 + 0.04 − 0.04) / 20; one bin alone varies by (0.25 / 2 − 0.1²) / 20.
+    """
+    gaps, tiny = np.array([[0.2, 0.2]]), 1e-3
+    moved = (_drawn(TWO, gaps, tiny * np.eye(2)) - 0.2) / tiny
+    assert (moved**2).sum() == pytest.approx(0.21 / 20)
+    alone = (_drawn(TWO, np.array([[0.2, 0.0]]), tiny * np.eye(2)) - 0.1) / tiny
+    # Without a gap the other bin's part is |noise|, which has no part in the first bin's.
+    assert (alone[0, 0] ** 2) == pytest.approx((0.125 - 0.01) / 20)
+
+
+@pytest.mark.parametrize("n", [300, 3_000, 10_000, 100_000])
+@pytest.mark.parametrize("share", [0.7, 0.5, 0.3])
+def test_where_all_rows_are_far_too_sure_it_is_the_interval_of_a_mean_however_many_rows(n: int, share: float) -> None:
+    """Rows of 0.9, `share` of them right: the error is 0.9 − share, known as well as the share, 1.96 √(share (1 − share) / n)."""
+    low, high = calibration_interval(rows(np.full(n, 0.9), np.arange(n) < share * n), np.random.default_rng(0))
+    half = 1.96 * math.sqrt(share * (1 - share) / n)
+    assert [0.9 - share - low, high - 0.9 + share] == pytest.approx([half, half], rel=0.12)
+
+
+def test_steps_lie_closer_than_the_noise_and_reach_beyond_what_chance_lifts() -> None:
+    """From 0 on by squares; from elsewhere, 4 + √(2 / π) deviations and four rows below the value, evenly."""
+    near = _steps(Bins(np.array([0.01]), np.array([0.5]), np.array([100.0])), 1.0)
+    assert near[0] == 0 and near[-1] == pytest.approx(0.01 + 4 * math.sqrt(100 * 0.25) / 100 + 0.04, rel=0.01)
+    assert near[1] == pytest.approx(near[-1] / 900)
+    bins = Bins(np.array([0.3]), np.array([0.9]), np.array([10_000.0]))
+    far, deviation = _steps(bins, 1.0), math.sqrt(0.6 * 0.4 / 10_000)
+    assert [0.3 - far[0], far[-1] - 0.3] == pytest.approx([4.798 * deviation + 4e-4, 4 * deviation + 4e-4], rel=0.01)
+    assert np.diff(far) == pytest.approx(np.full(30, far[1] - far[0])) and far[1] - far[0] < 0.35 * deviation
+    assert np.diff(_steps(bins, 4.0)).max() == pytest.approx(2 * (far[1] - far[0]), rel=0.15)
+
+
+def test_an_error_that_either_way_to_spread_it_makes_usual_is_in_the_interval() -> None:
+    found = drawn(3, 300, 1.3)
+    columns = found.sums.reshape(-1, 3, 15).sum(axis=0)
+    gaps, sure, n = columns[:, columns[2] > 0]
+    bins, rng = Bins(gaps / n, sure / n, n), np.random.default_rng(0)
+    noise, errors = rng.standard_normal((1_000, len(n))), _steps(Bins(gaps / n, sure / n, n), 1.0)
+    low, high = calibration_interval(found, np.random.default_rng(0))
+    for way in (even_gaps, likeliest_gaps):
+        usual = errors[_margins(bins, way(bins, errors), noise, 1 / 300, 0.95) >= 0]
+        assert low <= usual.min() and usual.max() <= high
+
+
+def test_one_group_is_worth_no_more_than_one_row() -> None:
+    """Nothing says how far rows of one unit go alike: then as wide as one row's, as for a share."""
+    found = drawn(0, 200, 1.0)
+    one = Clusters(found.sums.sum(axis=0, keepdims=True), np.array([200]))
+    low, high = calibration_interval(one, np.random.default_rng(0))
+    assert low == 0 and high > 0.6
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_where_all_rows_are_right_or_all_are_wrong_groups_are_taken_to_go_wholly_alike(right: bool) -> None:
+    """Twenty groups of one row and twenty of three: Σ rows² / Σ rows = (20 + 180) / 80."""
+    sizes = np.repeat([1, 3], 20)
+    said = np.random.default_rng(0).uniform(0.5, 1.0, 80)
+    columns = np.zeros((40, 45))
+    np.add.at(columns, np.repeat(np.arange(40), sizes), columns_of(said, np.full(80, right)))
+    columns = columns.reshape(40, 3, 15)[:, :, 7:]
+    gap, sure, n = columns.sum(axis=0)
+    assert likeness(columns, Bins(gap / n, sure / n, n))[0] == pytest.approx(2.5)
+
+
+def test_wrong_rows_of_two_groups_have_an_interval_with_a_width_about_their_very_value() -> None:
+    """Nothing is larger than an error of rows that are all wrong, and the noises of two units cancel each other."""
+    said = np.random.default_rng(0).uniform(0.5, 1.0, 100)
+    columns = np.zeros((2, 45))
+    np.add.at(columns, np.arange(100) % 2, columns_of(said, np.zeros(100, dtype=np.bool_)))
+    low, high = calibration_interval(Clusters(columns, np.array([50, 50])), np.random.default_rng(0))
+    assert low < said.mean() - 0.2 < said.mean() + 0.2 < high
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_perfectly_calibrated_rows_may_have_an_error_of_0_and_not_of_nearly_0(seed: int) -> None:
+    """Rows of tenths, right as often as they say: sums of tenths leave some 1e-17, and the low end is 0.0 all the same."""
+    said = np.repeat([0.9, 0.8, 0.7, 0.6], 10)
+    right = np.concatenate([np.arange(10) < k for k in (9, 8, 7, 6)])
+    order = np.random.default_rng(seed).permutation(40)
+    found = rows(said[order], right[order])
+    low, high = calibration_interval(found, np.random.default_rng(seed))
+    assert float(CalibrationError().values(found.sums.sum(axis=0))) < 1e-15
+    assert low == 0.0 and high > 0.05
+
+
+def test_an_error_in_one_bin_is_held_nearly_as_often_as_one_in_all() -> None:
+    """Only rows around 0.9 are too sure, by 0.25: 150 sets of 300 rows; even gaps alone hold it two times in three."""
+    held = 0
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        said = rng.beta(4, 1.5, 300)
+        found = rows(said, rng.random(300) < np.where(np.abs(said - 0.9) < 1 / 30, said - 0.25, said))
+        low, high = calibration_interval(found, np.random.default_rng([seed, 1]))
+        held += low <= 0.0374580 <= high
+    assert held / 150 >= 0.92
+
+
+@pytest.mark.parametrize(("honesty", "truth"), [(1.0, 0.0), (2.0, 0.1685), (6.0, 0.4612)])
 def test_most_intervals_hold_the_calibration_error(honesty: float, truth: float) -> None:
     """A quick look at what `make prove` shows at length: 150 sets of 200 rows, 95 % intervals."""
     held = 0
