@@ -92,7 +92,8 @@ def test_the_served_reply_is_that_of_predict(workplace: Path, recipes: Recipes) 
         for text, row in zip(texts, wanted, strict=True):
             found = client.chat.completions.create(model="classify", messages=[{"role": "user", "content": text}]).choices[0]
             assert found.message.content == row["answer"]
-            assert found.scores[row["answer"]] == pytest.approx(row["score"], abs=1e-5)
+            # Texts meet in other batches there, and where bfloat16 is the faster type the model is held in it.
+            assert found.scores[row["answer"]] == pytest.approx(row["score"], abs=1e-3)
         for messages, answer in zip(asked, said, strict=True):
             found = client.chat.completions.create(model="chat", messages=messages).choices[0]
             assert found.message.content == answer

@@ -36,8 +36,8 @@ BUGS = (
     Bug(
         "prompt trained",
         "text/renderer.py",
-        "weights += [0.0] * len(context) + [weight]",
-        "weights += [0.0] + [weight] * (len(context) - 1) + [weight]",
+        "weights += [0.0] * len(context) + [chat",
+        "weights += [0.0] + [1.0] * (len(context) - 1) + [chat",
         "tests/contract/test_renderer.py",
     ),
     Bug(
