@@ -135,6 +135,7 @@ def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prep
         began = time.monotonic()
         take_step(training.state, ready.objective, rows, plan.cuts, rate, recipe.train.clip)
         seconds.append(time.monotonic() - began)
+    longest = max(row.n_read for row in ready.train.rows)
     held = sum(one.numel() * one.element_size() for one in network.decoder.parameters())
     share = sum(row.n_tokens for row in rows) / max(1, len(rows))
     mean = ready.train.counts()["n_tokens"] / max(1, len(ready.train.rows))
@@ -144,7 +145,7 @@ def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prep
         "nodes_per_token": _nodes_per_token(plan.cuts, stream),
         "micro_batches_per_step": round(len(plan.cuts.cut(rows)), 2),
         "max_nodes": plan.cuts.max_nodes,
-        "attention": attention_of(plan, where),
+        "attention": attention_of(plan, where, needs_masks(network.decoder.config.get_text_config(), longest)),
         "precision": precision.name,
         "why_precision": precision.why,
         "threads": plan.threads,
@@ -161,18 +162,27 @@ def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prep
     }
 
 
-def attention_of(plan: Plan, where: torch.device) -> str:
-    """Which code computes attention: that of padded rows, or a forest's, by branches and the faster kernel where it can."""
+def attention_of(plan: Plan, where: torch.device, by_mask: bool = False) -> str:
+    """Which code computes attention: that of padded rows, or a forest's, by branches and the faster kernel unless it goes `by_mask`."""
     if plan.cuts.layout == "padded":
         return "sequences"
-    return f"branches, {plan.kernel}" if where.type == "cpu" else "trees"
+    if where.type == "cuda":
+        return "flex"
+    return "trees" if by_mask else f"branches, {plan.kernel}"
+
+
+def needs_masks(config: Any, longest: int) -> bool:
+    """Whether a model's attention is more than branches know: a window shorter than the longest row, or capped scores."""
+    window = getattr(config, "sliding_window", None)
+    return getattr(config, "attn_logit_softcapping", None) is not None or (window is not None and longest > window)
 
 
 def _machine_lines(cost: Mapping[str, Any]) -> list[str]:
     """How this machine will be used, and why so."""
     attention = {
         "sequences": "a sequence at a time, PyTorch's own",
-        "trees": "each tree by a mask of its own, PyTorch's own",
+        "trees": "each tree by a mask of its own, PyTorch's own: the model's window or capped scores need it",
+        "flex": "by PyTorch's FlexAttention, which skips the blocks of the mask in which nothing is seen",
         "branches, products": "branch by branch, by plain products: measured here, they are faster than PyTorch's flash attention",
         "branches, flash": "branch by branch, by PyTorch's flash attention: measured here, it is faster than plain products",
     }[cost["attention"]]
@@ -181,7 +191,8 @@ def _machine_lines(cost: Mapping[str, Any]) -> list[str]:
         f"attention {attention}",
         f"numbers in {cost['precision']}: {cost['why_precision']}",
         f"micro-batches a step: {micro}; {cost['threads']} threads",
-        f"about {cost['memory_mb']:,} MB of memory above the model's {cost['model_mb']:,} MB; up to {cost['budget_mb']:,} MB may be used",
+        f"about {cost['memory_mb']:,} MB of memory above the model's {cost['model_mb']:,} MB; "
+        f"up to {cost['budget_mb']:,} MB may be used (LUTHIER_MEMORY_MB)",
     ]
     if cost["recomputed_over"] is not None:
         lines.append(f"what has more than {cost['recomputed_over']:,} tokens is too large to keep, and is computed again for its gradient")

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import Gemma2Config, LlamaConfig, MistralConfig
 
-from luthier.stages.check import _machine_lines, attention_of
+from luthier.stages.check import _machine_lines, attention_of, needs_masks
 from luthier.text.batching import CutPlan
 from luthier.train.plan import Plan, surroundings_of
 from luthier.train.precision import Precision
@@ -27,16 +28,25 @@ def test_attention_is_named_by_the_layout_the_device_and_the_kernel() -> None:
     assert attention_of(plan("padded"), CPU) == "sequences"
     assert attention_of(plan("forest", "flash"), CPU) == "branches, flash"
     assert attention_of(plan("packed"), CPU) == "branches, products"
-    assert attention_of(plan("forest"), torch.device("cuda")) == "trees"
+    assert attention_of(plan("forest"), torch.device("cuda")) == "flex"
+    assert attention_of(plan("forest"), CPU, by_mask=True) == "trees"
+    assert attention_of(plan("padded"), CPU, by_mask=True) == "sequences"
 
 
-@pytest.mark.parametrize("attention", ["sequences", "trees", "branches, products", "branches, flash"])
+def test_windows_that_rows_exceed_and_capped_scores_need_masks() -> None:
+    assert not needs_masks(LlamaConfig(), 10_000)
+    window = MistralConfig(sliding_window=8)
+    assert needs_masks(window, 9) and not needs_masks(window, 8)
+    assert needs_masks(Gemma2Config(sliding_window=None), 2)
+
+
+@pytest.mark.parametrize("attention", ["sequences", "trees", "flex", "branches, products", "branches, flash"])
 def test_how_the_machine_will_be_used_is_said_with_the_reasons(attention: str) -> None:
     attends, numbers, micro, memory = _machine_lines({**COST, "attention": attention})
     assert attends.startswith("attention ")
     assert numbers == "numbers in bfloat16: it is four times as fast"
     assert "1 of at most 2,048 tokens" in micro and "2 threads" in micro
-    assert memory == "about 1,234 MB of memory above the model's 56 MB; up to 7,890 MB may be used"
+    assert memory == "about 1,234 MB of memory above the model's 56 MB; up to 7,890 MB may be used (LUTHIER_MEMORY_MB)"
 
 
 def test_recomputation_is_said_where_there_is_any() -> None:
