@@ -20,14 +20,17 @@ from tests.small import tokenizer_of
 from luthier.core.proofs import NAMES, WHAT_TO_DO
 from luthier.core.runs import Run
 from luthier.methods.lora import Delta
-from luthier.models.attention.kernels import KERNELS
+from luthier.models.attention.kernels import KERNELS, KernelName
 from luthier.models.blocks.gate import gated
 from luthier.objectives import Classify, Imitate
 from luthier.prove import anchors
+from luthier.stages.prepare import load_side
 from luthier.stages.prove import files_hash
-from luthier.stages.resume import prove_resuming
+from luthier.stages.resume import fingerprint_of, prove_resuming
+from luthier.stages.tune import assemble, start
 from luthier.text.forest import Forest
 from luthier.text.renderer import Renderer
+from luthier.train.plan import read_plan
 
 
 @pytest.fixture(scope="module")
@@ -307,6 +310,16 @@ def test_two_sides_that_share_something_are_noticed(how: str, tmp_path: Path, ru
 
 
 # --- a fresh process -------------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_a_training_that_goes_on_attends_by_the_kernel_of_its_plan(kernel: KernelName, runs: Runs) -> None:
+    made = runs.get("answer", "lora")
+    plan = read_plan(made.run.plan, fingerprint_of(made.run))
+    assert plan is not None
+    ready = assemble(made.recipe, load_side(made.run.folder, "train"), ())
+    training = start(made.recipe, ready, replace(plan, kernel=kernel), "")
+    assert training.state.network.attention_kernel == kernel and training.plan.kernel == kernel
+
 
 LONG: Mapping[str, object] = {"train__epochs": 6}
 

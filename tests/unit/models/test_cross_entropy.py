@@ -146,6 +146,23 @@ def test_in_half_precision_the_value_is_float32_and_the_scale_is_not_rounded() -
     assert torch.equal(part, (whole.float() * torch.tensor(2 / 3)).bfloat16())
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_of_half_precise_logits_the_value_is_as_exact_as_float32(smoothing: float) -> None:
+    """Logits are what bfloat16 made of them; nothing that is read off them is rounded to bfloat16 again, where 1 + 1/300 is 1."""
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(40, 300, generator=draw).bfloat16().requires_grad_()
+    pairs = [(state, 7 * state, 1.0 + state % 3) for state in range(40)]
+    value = CrossEntropy(lambda x: 1 * x, (), told(pairs, 40), smoothing, 16)(logits)
+    true = logits.detach().double()
+    weight, target = (torch.tensor([pair[i] for pair in pairs]) for i in (2, 1))
+    cost = true.logsumexp(-1) - (1 - smoothing) * true[torch.arange(40), target] - smoothing * true.mean(-1)
+    torch.testing.assert_close(value.detach().double(), (weight * cost).sum(), rtol=1e-6, atol=0)
+    wanted = weight[:, None] * (true.softmax(-1) - smoothing / 300)
+    wanted[torch.arange(40), target] -= (1 - smoothing) * weight
+    rounded_elsewhere = torch.autograd.grad(value, logits)[0] != wanted.bfloat16()
+    assert float(rounded_elsewhere.float().mean()) < 0.01
+
+
 def test_what_is_told_is_merged() -> None:
     batch = CutPlan("padded", 100, 0).make([make_row([5, 6, 7], [0, 1, 0.5]), make_row([5, 9], [0, 2])])
     found = told_of(batch, N_VOCABULARY)

@@ -6,10 +6,12 @@ import math
 
 import pytest
 import torch
+from tests.tiny import tiny_network, tiny_rows
 from torch import Tensor
 
 from luthier.models.attention import kernels as module
 from luthier.models.attention.kernels import KERNELS, Block, KernelName, measure_kernels
+from luthier.text.forest import make_forest
 
 SCALE = 0.4
 
@@ -43,6 +45,7 @@ def test_a_block_is_the_definition(
     block = Block(*states, causal, SCALE)
     out, logs, kept = KERNELS[name].forward(block)
     torch.testing.assert_close(out, wanted, rtol=1e-11, atol=1e-12)
+    assert bool(kept) is (name == "products" and kept_keys > 0)
     torch.testing.assert_close(logs, wanted_logs, rtol=1e-11, atol=1e-12)
     gradients = torch.autograd.grad(wanted, leaves, given)
     for found, true in zip(KERNELS[name].backward(block, given, out, logs, kept), gradients, strict=True):
@@ -87,3 +90,15 @@ def test_measuring_gives_seconds_for_each_kernel() -> None:
     found = measure_kernels(2, 8, 20, torch.float32, rounds=1)
     assert set(found) == set(KERNELS)
     assert all(seconds > 0 for seconds in found.values())
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_network_attends_by_the_kernel_that_it_is_given(name: KernelName, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    for one, kernel in KERNELS.items():
+        right = kernel.forward
+        monkeypatch.setattr(type(kernel), "forward", lambda self, block, one=one, right=right: (called.append(one), right(block))[1])
+    network = tiny_network()
+    network.attention_kernel = name
+    network(make_forest(tiny_rows(3)))
+    assert set(called) == {name}

@@ -8,8 +8,11 @@ import pytest
 import torch
 import transformers
 from tests.small import _SAME, FAMILIES, decoder_of
+from tests.tiny import WIDTH, tiny_network
 
 from luthier.core.errors import LuthierError
+from luthier.models.attention import Trees
+from luthier.models.blocks import Blocks
 from luthier.models.load import prepare
 from luthier.models.network import Network
 from luthier.models.probe import probe
@@ -137,3 +140,31 @@ def test_chunked_attention_is_found_out_however_long_its_chunks() -> None:
         network = Network(prepare(copy.deepcopy(decoder)), torch.float32)
         found = probe(network)
         assert_right(decoder, found.layout, network)
+
+
+def even_network() -> Network:
+    """A network whose logits all rise alike with the first number of a state, which changes no probability and no gradient."""
+    network = tiny_network(torch.float64, tie_word_embeddings=False)
+    with torch.no_grad():
+        network.decoder.lm_head.weight[:, 0] = 1.0
+    return network
+
+
+def test_a_forest_with_other_logits_but_the_same_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Network.states
+    monkeypatch.setattr(Network, "states", lambda self, *said: right(self, *said) + raised(isinstance(said[-1], Trees)))
+    found = probe(even_network())
+    assert found.layout == "padded"
+    assert found.logits_difference > 0.1 and found.gradient_difference < 1e-9
+
+
+def test_a_forward_pass_of_our_own_with_other_logits_but_the_same_gradient_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Blocks.states
+    monkeypatch.setattr(Blocks, "states", lambda self, *said: right(self, *said) + raised(True))
+    network = even_network()
+    assert probe(network).computed_by.startswith("the family's own: Luthier's differs")
+    assert network.blocks is None
+
+
+def raised(by_one: bool) -> torch.Tensor:
+    return torch.tensor([float(by_one)] + [0.0] * (WIDTH - 1), dtype=torch.float64)
