@@ -151,11 +151,12 @@ def test_parts_of_the_error_go_against_each_other_as_rows_are_in_one_bin_or_anot
     assert (alone[0, 0] ** 2) == pytest.approx((0.125 - 0.01) / 20)
 
 
-@pytest.mark.parametrize("n", [300, 3_000, 10_000, 100_000])
+@pytest.mark.parametrize("n", [300, 3_000, 10_000, 100_000, 1_000_000])
 @pytest.mark.parametrize("share", [0.7, 0.5, 0.3])
 def test_where_all_rows_are_far_too_sure_it_is_the_interval_of_a_mean_however_many_rows(n: int, share: float) -> None:
     """Rows of 0.9, `share` of them right: the error is 0.9 − share, known as well as the share, 1.96 √(share (1 − share) / n)."""
-    low, high = calibration_interval(rows(np.full(n, 0.9), np.arange(n) < share * n), np.random.default_rng(0))
+    summed = Clusters(rows(np.full(10, 0.9), np.arange(10) < round(share * 10)).sums * (n / 10), np.ones(10, dtype=np.int64))
+    low, high = calibration_interval(summed, np.random.default_rng(0))
     half = 1.96 * math.sqrt(share * (1 - share) / n)
     assert [0.9 - share - low, high - 0.9 + share] == pytest.approx([half, half], rel=0.12)
 
@@ -172,8 +173,9 @@ def test_steps_lie_closer_than_the_noise_and_reach_beyond_what_chance_lifts() ->
     assert np.diff(_steps(bins, 4.0)).max() == pytest.approx(2 * (far[1] - far[0]), rel=0.15)
 
 
-def test_an_error_that_either_way_to_spread_it_makes_usual_is_in_the_interval() -> None:
-    found = drawn(3, 300, 1.3)
+@pytest.mark.parametrize("seed", range(8))
+def test_an_error_that_either_way_to_spread_it_makes_usual_is_in_the_interval(seed: int) -> None:
+    found = drawn(seed, 300, 1.6)
     columns = found.sums.reshape(-1, 3, 15).sum(axis=0)
     gaps, sure, n = columns[:, columns[2] > 0]
     bins, rng = Bins(gaps / n, sure / n, n), np.random.default_rng(0)
@@ -182,6 +184,12 @@ def test_an_error_that_either_way_to_spread_it_makes_usual_is_in_the_interval() 
     for way in (even_gaps, likeliest_gaps):
         usual = errors[_margins(bins, way(bins, errors), noise, 1 / 300, 0.95) >= 0]
         assert low <= usual.min() and usual.max() <= high
+
+
+def test_an_error_is_never_taken_to_be_known_better_than_one_row_tells() -> None:
+    """Without any noise, and a row worth 0.05: a measured 0.1 is 0.1² / (2 · 0.05²) less likely under 0.2 than under 0.1."""
+    bins = Bins(np.array([0.1]), np.array([0.5]), np.array([20.0]))
+    assert _margins(bins, np.array([[0.1], [0.2]]), np.zeros((10, 1)), 0.05, 0.95) == pytest.approx([0.0, -2.0], abs=1e-6)
 
 
 def test_one_group_is_worth_no_more_than_one_row() -> None:
