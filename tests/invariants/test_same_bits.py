@@ -9,6 +9,8 @@ import pytest
 import torch
 from tests.tiny import tiny_network
 
+from luthier.models.attention.kernels import KERNELS, KernelName
+from luthier.models.blocks import Blocks
 from luthier.models.heads import Pooling
 from luthier.objectives import Classify, Imitate
 from luthier.objectives.protocol import Objective
@@ -36,8 +38,13 @@ def rows_that_share(trained: bool) -> list[Row]:
     return [make_row(shared + tail, id=str(i), target=i % 3) for i, tail in enumerate(tails)]
 
 
-def gradients(objective: Objective, rows: list[Row], pooling: Pooling | None, layout: Layout) -> dict[str, bytes]:
+def gradients(
+    objective: Objective, rows: list[Row], pooling: Pooling | None, layout: Layout, kernel: KernelName | None = None
+) -> dict[str, bytes]:
+    """By the family's forward pass, or by our own and a kernel."""
     network = tiny_network(torch.float32, n_scores=3 if pooling else 0, pooling=pooling or "mean")
+    if kernel is not None:
+        network.attention_kernel, network.blocks = kernel, Blocks(network.body)
     if network.head is not None:
         torch.nn.init.normal_(network.head.linear.weight, generator=torch.Generator().manual_seed(0))
     for batch in CutPlan(layout, 10**6, 0).batches(rows):
@@ -45,12 +52,17 @@ def gradients(objective: Objective, rows: list[Row], pooling: Pooling | None, la
     return {name: one.grad.numpy().tobytes() for name, one in network.named_parameters() if one.grad is not None}
 
 
-@pytest.mark.parametrize("layout", ["forest", "padded"])
-@pytest.mark.parametrize("pooling", ["mean", "last", None])
-def test_a_gradient_has_the_same_bits_each_time(pooling: Pooling | None, layout: Layout) -> None:
+CASES: list[tuple[Layout, Pooling | None, KernelName | None]] = [
+    *((layout, pooling, None) for layout in ("forest", "padded") for pooling in ("mean", "last", None)),
+    *(("forest", None, kernel) for kernel in KERNELS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "pooling", "kernel"), CASES)
+def test_a_gradient_has_the_same_bits_each_time(layout: Layout, pooling: Pooling | None, kernel: KernelName | None) -> None:
     objective: Objective = Imitate() if pooling is None else Classify(("a", "b", "c"))
     rows = rows_that_share(trained=pooling is None)
-    first = gradients(objective, rows, pooling, layout)
+    first = gradients(objective, rows, pooling, layout, kernel)
     for _ in range(N_TAKEN):
-        again = gradients(objective, rows, pooling, layout)
+        again = gradients(objective, rows, pooling, layout, kernel)
         assert [name for name, bits in first.items() if again[name] != bits] == []
