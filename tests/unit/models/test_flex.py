@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -83,3 +84,17 @@ def test_equal_heads_need_no_sharing() -> None:
     found = flex.attend_in_forest(*states, flex.plan(forest.leave_N, forest.depth_N, None, CPU), None, None)
     wanted = F.scaled_dot_product_attention(*states, seen(forest, None))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_no_run_meets_the_librarys_limit_of_compilations() -> None:
+    """It would end the run: all lengths of a long context, by two kinds of layers, with and without a gradient, in two types."""
+    lengths = {flex.padded_length(n) for n in range(1, 2**15 + 1)}
+    assert len(lengths) * 2 * 2 * 2 <= flex.MOST_SHAPES
+    before = {limit: getattr(torch._dynamo.config, limit) for limit in ("recompile_limit", "accumulated_recompile_limit")}
+    try:
+        flex._compiled()
+        assert all(getattr(torch._dynamo.config, limit) >= flex.MOST_SHAPES for limit in before)
+    finally:
+        flex._compiled.cache_clear()
+        for limit, value in before.items():
+            setattr(torch._dynamo.config, limit, value)

@@ -24,7 +24,7 @@ BLOCK = 128
 """Nodes of one side of a block of the mask: the library's own default."""
 FINEST = 8
 """Steps between two powers of two at which padded numbers of nodes lie: no more than an eighth of the nodes is added."""
-MOST_SHAPES = 128
+MOST_SHAPES = 512
 """Kernels that one process may compile, for numbers of nodes, kinds of layers, windows and number types together."""
 
 
@@ -145,5 +145,6 @@ def _compiled() -> Any:
     """
     import torch._dynamo
 
-    torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, MOST_SHAPES)
+    for limit in ("recompile_limit", "accumulated_recompile_limit"):
+        setattr(torch._dynamo.config, limit, max(getattr(torch._dynamo.config, limit), MOST_SHAPES))
     return torch.compile(flex_attention, dynamic=False, fullgraph=True)
