@@ -304,6 +304,16 @@ def test_a_document_stands_between_the_end_tokens() -> None:
     assert renderer.document("") == [renderer.tokenizer.eos_id]
 
 
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_a_special_token_amid_a_reply_is_no_text(template: str) -> None:
+    tokenizer = tokenizer_of(template)
+    renderer = Renderer(tokenizer)
+    said, other = (tokenizer.encode(text) for text in ("one word", " and two"))
+    hidden = sorted(renderer.hidden_ids)
+    assert hidden and renderer.parse([*said, *other]).text == "one word and two"
+    assert renderer.parse([*hidden, *said, *hidden, *other, *hidden, renderer.stop_id]).text == "one word and two"
+
+
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_what_a_person_types_is_never_a_special_token(template: str) -> None:
     tokenizer = tokenizer_of(template)

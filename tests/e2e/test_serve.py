@@ -75,8 +75,9 @@ def test_the_tokens_that_the_server_logs_are_those_of_training(task: str, workpl
 
 
 def test_the_served_reply_is_that_of_predict(workplace: Path, recipes: Recipes) -> None:
-    assert luthier("tune", recipes(workplace, "classify")).code == 0
-    assert luthier("tune", recipes(workplace, "chat")).code == 0
+    # Full tuning, so that the model is held in float32: in bfloat16, texts that meet in other batches may tip a near tie.
+    for task in ("classify", "chat"):
+        assert luthier("tune", recipes(workplace, task), "--set", "method.kind=full").code == 0
     texts = ["mend the <b>broken</b> neck", "hire it  for a month", "cafÃ© class"]
     Path("new.jsonl").write_text("".join(json.dumps({"message": text}) + "\n" for text in texts))
     assert luthier("predict", "classify", "new.jsonl", "-o", "out.jsonl").code == 0
@@ -92,8 +93,7 @@ def test_the_served_reply_is_that_of_predict(workplace: Path, recipes: Recipes) 
         for text, row in zip(texts, wanted, strict=True):
             found = client.chat.completions.create(model="classify", messages=[{"role": "user", "content": text}]).choices[0]
             assert found.message.content == row["answer"]
-            # Texts meet in other batches there, and where bfloat16 is the faster type the model is held in it.
-            assert found.scores[row["answer"]] == pytest.approx(row["score"], abs=1e-3)
+            assert found.scores[row["answer"]] == pytest.approx(row["score"], abs=1e-5)
         for messages, answer in zip(asked, said, strict=True):
             found = client.chat.completions.create(model="chat", messages=messages).choices[0]
             assert found.message.content == answer

@@ -29,7 +29,6 @@ from luthier.train.precision import held_for_use
 
 Key: TypeAlias = tuple[str, str, torch.dtype]
 """What networks that can be shared have in common: the content of their files, their layout and their number type."""
-_MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +57,7 @@ class Served:
         renderer = Renderer(self.tokenizer)
         object.__setattr__(self, "renderer", renderer)
         object.__setattr__(self, "stop_ids", frozenset({renderer.stop_id, self.tokenizer.eos_id}))
-        # Marks of thoughts and tool calls are read off the text, also where the tokenizer holds them for special.
-        marks = {token for mark in _MARKS if len(tokens := self.tokenizer.encode(mark)) == 1 for token in tokens}
-        object.__setattr__(self, "hidden_ids", self.tokenizer.special_ids - marks)
+        object.__setattr__(self, "hidden_ids", renderer.hidden_ids)
 
     @property
     def labels(self) -> tuple[str, ...]:

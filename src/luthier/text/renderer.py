@@ -20,7 +20,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message, to_dict
-from luthier.text.replies import ReplyFormat
+from luthier.text.replies import MARKS, ReplyFormat
 from luthier.text.tokenizer import Tokenizer
 
 _PROBE = "PROBE"
@@ -154,12 +154,16 @@ class Renderer:
     def _begin(self) -> list[int]:
         return [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
 
+    @cached_property
+    def hidden_ids(self) -> frozenset[int]:
+        """Tokens of a reply that are no text: the special ones, but for the marks that thoughts and tool calls are read by."""
+        marks = {token for mark in MARKS if len(tokens := self.tokenizer.encode(mark)) == 1 for token in tokens}
+        return self.tokenizer.special_ids - marks
+
     def parse(self, tokens: Sequence[int]) -> Message:
-        """The message that a reply's tokens say, without the stop token and what the template itself writes before a reply."""
-        kept = list(tokens)
-        while kept and kept[-1] in (self.stop_id, self.tokenizer.eos_id):
-            kept.pop()
-        return self._message(self.tokenizer.decode(kept))
+        """The message that a reply's tokens say, without special tokens and what the template itself writes before a reply."""
+        hidden = self.hidden_ids | {self.stop_id, self.tokenizer.eos_id}
+        return self._message(self.tokenizer.decode([token for token in tokens if token not in hidden]))
 
     def normalise(self, message: Message) -> Message:
         """What `parse` gives back of a message that was rendered: the template's tidying, and nothing else, applied."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from luthier.core.jsonvalue import dump
 from luthier.core.messages import Message, ToolCall
 
+MARKS = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+"""What the formats below read off a reply's text."""
 _CALL = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 _THOUGHT = re.compile(r"^\s*<think>(.*?)</think>", re.DOTALL)
 
