@@ -142,6 +142,7 @@ def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prep
     return {
         "layout": plan.cuts.layout,
         "why_layout": ready.probed.reason,
+        "computed_by": ready.probed.computed_by,
         "nodes_per_token": _nodes_per_token(plan.cuts, stream),
         "micro_batches_per_step": round(len(plan.cuts.cut(rows)), 2),
         "max_nodes": plan.cuts.max_nodes,
@@ -187,10 +188,12 @@ def _machine_lines(cost: Mapping[str, Any]) -> list[str]:
         "branches, flash": "branch by branch, by PyTorch's flash attention: measured here, it is faster than plain products",
     }[cost["attention"]]
     micro = f"{cost['micro_batches_per_step']:,} of at most {cost['max_nodes']:,} tokens, the cheapest cut by what was measured here"
+    threads = f"{cost['threads']} thread{'s' if cost['threads'] > 1 else ''}"
     lines = [
+        f"forward pass {cost['computed_by']}",
         f"attention {attention}",
         f"numbers in {cost['precision']}: {cost['why_precision']}",
-        f"micro-batches a step: {micro}; {cost['threads']} threads",
+        f"micro-batches a step: {micro}; {threads}",
         f"about {cost['memory_mb']:,} MB of memory above the model's {cost['model_mb']:,} MB; "
         f"up to {cost['budget_mb']:,} MB may be used (LUTHIER_MEMORY_MB)",
     ]

@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 COST: dict[str, Any] = {
     "attention": "branches, products", "precision": "bfloat16", "why_precision": "it is four times as fast", "max_nodes": 2048,
     "micro_batches_per_step": 1, "threads": 2, "memory_mb": 1234, "model_mb": 56, "budget_mb": 7890, "recomputed_over": None,
+    "computed_by": "the family's own: it has a window",
 }  # fmt: skip
 
 
@@ -42,11 +43,16 @@ def test_windows_that_rows_exceed_and_capped_scores_need_masks() -> None:
 
 @pytest.mark.parametrize("attention", ["sequences", "trees", "flex", "branches, products", "branches, flash"])
 def test_how_the_machine_will_be_used_is_said_with_the_reasons(attention: str) -> None:
-    attends, numbers, micro, memory = _machine_lines({**COST, "attention": attention})
+    passes, attends, numbers, micro, memory = _machine_lines({**COST, "attention": attention})
+    assert passes == "forward pass the family's own: it has a window"
     assert attends.startswith("attention ")
     assert numbers == "numbers in bfloat16: it is four times as fast"
     assert "1 of at most 2,048 tokens" in micro and "2 threads" in micro
     assert memory == "about 1,234 MB of memory above the model's 56 MB; up to 7,890 MB may be used (LUTHIER_MEMORY_MB)"
+
+
+def test_one_thread_is_no_threads() -> None:
+    assert _machine_lines({**COST, "threads": 1})[3].endswith("; 1 thread")
 
 
 def test_recomputation_is_said_where_there_is_any() -> None:
