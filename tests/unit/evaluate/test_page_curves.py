@@ -122,9 +122,19 @@ def test_a_mean_training_loss_has_a_t_interval_over_its_steps() -> None:
     mean = curves.mean_until(4)
     assert (mean.value, mean.n) == (3.0, 4)
     assert (mean.low, mean.high) == (0.0, pytest.approx(3 + 3.1824463 * 1.0801234))
+    assert not mean.few
     # Five steps end in a stretch of one, which has no interval; before the first stretch ends there is the first step.
     assert (curves.mean_until(5).value, curves.mean_until(5).interval, curves.mean_until(5).n) == (7.0, "", 1)
     assert (curves.mean_until(3).value, curves.mean_until(3).n) == (1.0, 1)
+
+
+def test_losses_that_are_all_alike_have_an_interval_with_a_width() -> None:
+    """Nothing differs, but an unseen example may: 1 − 0.025^(1 / n) of the value up or down, 0.1684 for 20, 0.6024 for 4."""
+    same = Curves(((1, 2.0), (2, 2.0), (3, 2.0), (4, 2.0)), ((0, 2.0), (4, 0.0)), 150, {0: (1e-17, 20.0), 4: (0.0, 20.0)})
+    first, last, mean = same.at(0), same.at(4), same.mean_until(4)
+    assert [first.low, first.high] == pytest.approx([2 * 0.83157, 2 / 0.83157], abs=1e-4)
+    assert [last.low, last.high] == pytest.approx([0.0, 0.16843], abs=1e-5)
+    assert mean.n == 4 and [mean.low, mean.high] == pytest.approx([2 * 0.025**0.25, 2 / 0.025**0.25])
 
 
 def test_every_loss_in_words_has_its_interval_and_what_it_is_over() -> None:

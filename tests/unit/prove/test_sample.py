@@ -47,6 +47,7 @@ def test_what_may_cost_enough_is_what_is_chosen_without_a_bound() -> None:
     assert limit_of(ROWS, 36) == 0 and limit_of(ROWS, 35) == 11
     # Of rows of up to five tokens, the two that share most are still there.
     assert {"one", "two"} <= {row.id for row in telling_rows(ROWS, 0, 2, 17)}
+    assert {"one", "two"} <= {row.id for row in telling_rows([ROWS[5], *ROWS[:5]], 0, 0, 17)}
 
 
 def test_rows_that_are_all_too_dear_leave_the_two_shortest() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -83,6 +83,13 @@ def test_a_mean_over_equal_weights_has_the_standard_error_of_a_mean() -> None:
     sums = {name: {"loss_nats": (loss, 1.0)} for name, loss in zip("abcd", (1.0, 2.0, 3.0, 6.0), strict=True)}
     found = Spread(Imitate(), frozenset("abcd"), 4, sums).as_fields({"loss_nats": 12.0}, {"loss_nats": 4.0})
     assert found == {"n_examples": 4, "n_effective": 4.0, "loss_se": pytest.approx(1.0801, abs=1e-4)}
+
+
+def test_some_examples_stand_for_all_that_were_measured() -> None:
+    """Losses 1 and 3 of two examples that stand for eight: their standard deviation is √2, and √2 / √8 = 0.5."""
+    sums = {"a": {"loss_nats": (1.0, 1.0)}, "b": {"loss_nats": (3.0, 1.0)}}
+    found = Spread(Imitate(), frozenset("ab"), 8, sums).as_fields({"loss_nats": 16.0}, {"loss_nats": 8.0})
+    assert found == {"n_examples": 8, "n_effective": pytest.approx(8.0), "loss_se": pytest.approx(0.5)}
 
 
 def test_of_two_terms_the_errors_of_one_example_add_up() -> None:
@@ -171,6 +178,48 @@ def test_single_rows_are_read_out_of_the_batch_without_running_the_output_layer_
         monkeypatch.setattr(state.network, "logits", None)
         spread.add(read, batch, rows)
     assert [spread.sums[row.id]["loss_nats"][0] for row in rows] == pytest.approx(wanted, abs=1e-10)
+
+
+@dataclass(frozen=True)
+class Seeing(Imitate):
+    """An objective that keeps each batch that it is asked about."""
+
+    seen: list[Batch] = field(default_factory=list)
+
+    def loss(self, outputs: Outputs, batch: Batch) -> LossSum:
+        self.seen.append(batch)
+        return super().loss(outputs, batch)
+
+
+@pytest.mark.parametrize("cuts", CUTS, ids=lambda one: one.layout)
+def test_a_single_row_is_a_batch_of_all_that_is_its_own(cuts: CutPlan) -> None:
+    objective, rows = Seeing(), tiny_rows(6, n_classes=3)
+    state = state_of(Imitate())
+    batch = replace(cuts, max_nodes=500).make(rows)
+    with torch.no_grad():
+        read, spread = remembered(state.network(batch)), spread_over(Imitate(), rows)
+        Imitate().loss(read, batch)
+        replace(spread, objective=objective).add(read, batch, rows)
+    assert len(objective.seen) == len(rows)
+    for i, one in enumerate(objective.seen):
+        mine, path = batch.row_S == i, batch.path_row_P == i
+        for name in ("source_S", "target_S", "weight_S"):
+            assert torch.equal(getattr(one, name), getattr(batch, name)[mine])
+        assert torch.equal(one.path_P, batch.path_P[path]) and int(path.sum()) == rows[i].n_tokens
+        assert not one.row_S.any() and not one.path_row_P.any()
+        for name in ("pool_R", "target_R", "group_R", "ids"):
+            assert list(getattr(one, name)) == [getattr(batch, name)[i]]
+
+
+def test_what_is_remembered_of_one_smoothing_is_not_said_of_another_and_rows_are_read_in_float64() -> None:
+    state, batch = state_of(Imitate()), CUTS[0].make(tiny_rows(3))
+    with torch.no_grad():
+        read = remembered(state.network(batch))
+        for smoothing in (0.0, 0.2, 0.0):
+            assert torch.equal(read.token_logps(batch, smoothing), state.network(batch).token_logps(batch, smoothing))
+        assert not torch.equal(read.token_logps(batch), read.token_logps(batch, 0.2))
+    half = replace(read, said={"row_scores": torch.ones(2, 3, dtype=torch.bfloat16)})
+    assert half.rows([(slice(0, 1), slice(0, 0))])[0].row_scores(batch).dtype == torch.float64
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import stdtrit
 
+from luthier.evaluate.bca import unseen_interval
 from luthier.evaluate.estimates import CONFIDENCE, few
 from luthier.evaluate.page.words import Number, counted
 from luthier.train.journal import Entry
@@ -101,7 +103,9 @@ class Overfit:
 
 
 def _number(value: float, se: float, n_effective: float, n: int, is_few: bool) -> Number:
-    """A loss with its t interval, which ends at 0."""
+    """A loss with its t interval, which ends at 0; `unseen_interval` where all that it is a mean of are alike."""
+    if se <= 1e-12 * max(1.0, value):
+        return Number(value, *unseen_interval(value, n_effective, (0.0, math.inf)), n, 3, is_few)
     half = float(stdtrit(max(2.0, n_effective) - 1, 0.5 + CONFIDENCE / 2)) * se
     return Number(value, max(0.0, value - half), value + half, n, 3, is_few)
 
