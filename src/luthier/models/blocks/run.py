@@ -41,11 +41,6 @@ class Blocks:
         """Whether still nothing is attached to the modules that are not called."""
         return all(is_bare(module) for module in bypassed(self.body))
 
-    @property
-    def n_layers(self) -> int:
-        """How many layers there are."""
-        return len(self.body.layers)
-
     def states(self, tokens: Tensor, positions: Tensor, layout: Layout, wanted: Tensor | None = None, n_recomputed: int = 0) -> Tensor:
         """The last hidden states of tokens (B, T) at given positions, attending by `layout`.
 
