@@ -25,7 +25,7 @@ from luthier.models.blocks.gate import gated
 from luthier.objectives import Classify, Imitate
 from luthier.prove import anchors
 from luthier.stages.prepare import load_side
-from luthier.stages.prove import files_hash
+from luthier.stages.prove import cuts_to_prove, files_hash
 from luthier.stages.resume import fingerprint_of, prove_resuming
 from luthier.stages.tune import assemble, start
 from luthier.text.forest import Forest
@@ -172,6 +172,32 @@ def test_the_proofs_attend_by_the_kernel_of_the_plan(kernel: str, runs: Runs, tm
         with monkeypatch.context() as patch:
             patch.setattr(type(one), "forward", wrong)
             assert failing(made.proofs()) == (["forest_equals_padded"] if name == kernel else [])
+
+
+@pytest.mark.parametrize("task", ["classify", "answer"])
+def test_small_micro_batches_leave_the_proofs_as_much_to_compare(task: str, runs: Runs, tmp_path: Path) -> None:
+    made = runs.get(task, "lora")
+    small = made.copied(tmp_path)
+    dear = {"call": 0.0, "node": 1.0, "pair": 0.0, "source": 0.0, "row": 0.0, "over": [9.0, 9.0, 9.0]}
+
+    def cheaper_apart(text: str) -> str:
+        plan = json.loads(text)
+        return json.dumps({**plan, "cuts": {**plan["cuts"], "max_nodes": 1, "costs": dear}})
+
+    edit(small.run.plan, cheaper_apart)
+    wanted, found = made.proofs()["proofs"], small.proofs()["proofs"]
+    for name in ("forest_equals_padded", "any_cut_same_gradient"):
+        assert found[name] == wanted[name]
+
+
+def test_proofs_take_no_more_memory_than_training_may(runs: Runs) -> None:
+    made = runs.get("answer", "lora")
+    plan = read_plan(made.run.plan, fingerprint_of(made.run))
+    assert plan is not None and plan.memory is not None
+    tight = replace(plan, cuts=replace(plan.cuts, max_nodes=5), memory=replace(plan.memory, budget_mb=1, node_bytes=2**16))
+    assert cuts_to_prove(tight).max_nodes == 8, "1 MB holds 8 nodes of twice 64 KB"
+    assert cuts_to_prove(replace(tight, cuts=replace(plan.cuts, max_nodes=9))).max_nodes == 9
+    assert cuts_to_prove(replace(plan, memory=None)).max_nodes == plan.cuts.max_nodes
 
 
 def test_a_fault_in_our_own_forward_pass_is_seen(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -32,11 +32,12 @@ from luthier.serve.requests import prompt_tokens
 from luthier.stages.recipe import Recipe
 from luthier.stages.resume import fingerprint_of, prove_resuming
 from luthier.stages.rows import Rowed, to_rows
-from luthier.stages.tune import device, objective_of
+from luthier.stages.tune import MICRO_NODES, device, objective_of
+from luthier.text.batching import Costs, CutPlan
 from luthier.text.renderer import Renderer
 from luthier.text.rows import rows_digest
 from luthier.train.journal import read_entries
-from luthier.train.plan import read_plan
+from luthier.train.plan import Plan, read_plan
 
 N_DRAWN_TO_CUT = 6
 
@@ -146,13 +147,22 @@ def _stops(rowed: Rowed, bundle: Tuned) -> Found:
     return stop_token_trained(rowed.units, rowed.examples, stop, rowed.n_dropped)
 
 
+def cuts_to_prove(plan: Plan) -> CutPlan:
+    """Training's layout with as few micro-batches as memory allows, half of what training's would have, float32 being wider.
+
+    Where smaller ones were cheaper, rows that share a beginning could stand apart, and nothing that is shared be compared.
+    """
+    fits = 0 if plan.memory is None else plan.memory.budget_mb * 2**20 // max(1, 2 * plan.memory.node_bytes)
+    return replace(plan.cuts, max_nodes=max(plan.cuts.max_nodes, min(MICRO_NODES, fits)), costs=Costs())
+
+
 def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tuned: Mapping[str, Any]) -> Iterator[tuple[str, Found]]:
     plan = read_plan(run.plan, fingerprint_of(run))
     assert plan is not None, "a run that is trained has its plan"
     ask_for_gradients(bundle.network)
     compute_as(bundle.network, tuned["layout"]["computed_by"])
     bundle.network.attention_kernel = plan.kernel
-    subject = Subject(bundle.network, rows.objective, plan.cuts, recipe.seed)
+    subject = Subject(bundle.network, rows.objective, cuts_to_prove(plan), recipe.seed)
     trained = sum(int(entry["n_tokens"]) for entry in read_entries(run.metrics) if entry["event"] == "step")
     n_tokens = tokens_allowed(trained, int(tuned["n_parameters"]), plan.precision.dtype != torch.float32, device().type)
     limit = limit_of(rows.rowed.rows, n_tokens)
