@@ -72,6 +72,12 @@ def test_exact_match_is_scikit_learns_accuracy_over_what_tokenizers_normalise(pa
     assert measured("exact_match", true, said) == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.parametrize(("one", "other"), [("ﬁsh", "fish"), ("x²", "x2"), ("①", "1"), ("ＡＢＣ", "abc"), ("a\u3000b", "A b")])
+def test_exact_match_reads_letters_of_another_form_as_tokenizers_do(one: str, other: str) -> None:
+    assert NORMALISER.normalize_str(one) == NORMALISER.normalize_str(other)
+    assert measured("exact_match", [one], [other]) == 1.0
+
+
 def test_exact_match_folds_case_further_than_lower_letters_do() -> None:
     assert normalised("STRASSE") == normalised("Straße") and normalised("ΣΑΣ") == normalised("σας")
     assert NORMALISER.normalize_str("STRASSE") != NORMALISER.normalize_str("Straße")
