@@ -121,7 +121,7 @@ def test_a_mean_training_loss_has_a_t_interval_over_its_steps() -> None:
     curves = made([(0, 1.0), (4, 0.9)], ((1, 1.0), (2, 2.0), (3, 3.0), (4, 6.0), (5, 7.0)))
     mean = curves.mean_until(4)
     assert (mean.value, mean.n) == (3.0, 4)
-    assert (mean.low, mean.high) == (0.0, pytest.approx(3 + 3.1824463 * 1.0801234))
+    assert [mean.low, mean.high] == pytest.approx([0.0, 3 + 3.1824463 * 1.0801234])
     assert not mean.few
     # Five steps end in a stretch of one, which has no interval; before the first stretch ends there is the first step.
     assert (curves.mean_until(5).value, curves.mean_until(5).interval, curves.mean_until(5).n) == (7.0, "", 1)
