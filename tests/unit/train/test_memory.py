@@ -1,4 +1,4 @@
-"""The memory that training takes is what was foreseen, measured on a process of its own."""
+"""The memory that training takes is what was foreseen, measured on a process of its own; `make prove` runs it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ print(json.dumps({"foreseen": plan.memory.peak_mb, "grown": (held - before) / 2*
 """
 
 
-@pytest.mark.slow
+@pytest.mark.prove
 @pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="this system does not say what a process holds")
 def test_training_takes_the_memory_that_was_foreseen(tmp_path: Path) -> None:
     """Both processes' growth is taken: the one that measures, and the one after it, that remembers."""

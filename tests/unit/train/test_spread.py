@@ -171,7 +171,7 @@ def test_single_rows_are_read_out_of_the_batch_without_running_the_output_layer_
     wanted = []
     for row in rows:
         single = CUTS[0].make([row])
-        wanted.append(float(objective.loss(state.network(single), single).totals["loss_nats"]))
+        wanted.append(float(objective.loss(state.network(single), single).totals["loss_nats"].detach()))
     with torch.no_grad():
         read, spread = remembered(state.network(batch)), spread_over(objective, rows)
         objective.loss(read, batch)
