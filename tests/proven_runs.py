@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,19 @@ class Runs:
             model = self.models["thinking" if task == "chat" else "chatml"]
             self._made[name] = tuned(self.home / f"run {len(self._made)}", model, task, method__kind=method, **options)
         return self._made[name]
+
+
+def edit(path: Path, change: Callable[[str], str]) -> None:
+    """Change a file's text; a change that changes nothing is a mistake of the test."""
+    text = path.read_text(encoding="utf-8")
+    assert change(text) != text
+    path.write_text(change(text), encoding="utf-8")
+
+
+def edit_rows(run: Run, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Change the kept rows of a run."""
+    with gzip.open(run.kept, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    change(rows)
+    with gzip.open(run.kept, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from tests.proven_runs import Runs, tuned
+from tests.proven_runs import Runs, edit, edit_rows, tuned
 from tests.small import tokenizer_of
 
 from luthier.core.proofs import NAMES, WHAT_TO_DO
@@ -243,20 +242,6 @@ def test_rows_that_render_otherwise_than_in_training_are_noticed(runs: Runs, mon
 
 
 # --- faults in the files ---------------------------------------------------------------------------------------------------------
-
-
-def edit(path: Path, change: Callable[[str], str]) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert change(text) != text
-    path.write_text(change(text), encoding="utf-8")
-
-
-def edit_rows(run: Run, change: Callable[[list[dict[str, Any]]], None]) -> None:
-    with gzip.open(run.kept, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    change(rows)
-    with gzip.open(run.kept, "wt", encoding="utf-8") as file:
-        file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from tests.recipe_scripts import sprout_script
 
 from luthier.core.draws import permutation
 from luthier.core.runs import Run
@@ -22,13 +21,7 @@ RECIPE = ROOT / "recipes" / "sprout.toml"
 
 @pytest.fixture(scope="module")
 def corpus() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sprout_corpus", ROOT / "recipes" / "sprout" / "corpus.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return sprout_script("corpus")
 
 
 WORDS = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import torch
 from tests.conftest import ROOT
 from tests.made_models import make_model
+from tests.recipe_scripts import sprout_script
 
 from luthier.core.files import read_jsonl
 from luthier.models.load import Base, load
@@ -26,13 +25,7 @@ GOOD, BAD = [str(row["good"]) for row in ROWS], [str(row["bad"]) for row in ROWS
 
 @pytest.fixture(scope="module")
 def judge() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sprout_judge_pairs", FOLDER / "judge_pairs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return sprout_script("judge_pairs")
 
 
 @pytest.fixture(scope="module")
