@@ -23,7 +23,7 @@ RATE = "supervised_tokens_per_s"
 OURS, PEER, LAYOUTS = "ours", "peer", ("packed", "padded")
 FIRST_WITHIN_NATS, LAST_WITHIN = 1e-2, 0.03
 LEAST_OVER_PLAIN_ROWS = 0.97
-N_FINALISTS, FINAL_TURNS = 3, 3
+N_FINALISTS, FINAL_TURNS = 2, 3
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def merit(bench: Bench, turns: Sequence[Mapping[str, Result]], name: str) -> flo
 
 
 def sweep(bench: Bench, case: Case, steps: int) -> None:
-    """Try the peer's settings one after another, then the best three by turns."""
+    """Try the peer's settings one after another, then the best two by turns and for twice as many steps."""
     length = bench.length(steps, max(1, steps // 3))
 
     def ranked(settings: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -141,12 +141,13 @@ def sweep(bench: Bench, case: Case, steps: int) -> None:
     first = layouts_of(bench.gpu)
     first += beyond(ranked(first))
     finalists = ranked([*first, *variations(ranked(first)[0], case, bench.gpu)])[:N_FINALISTS]
-    commands = [bench.peer_command(case, setting, shown(setting), length) for setting in finalists]
+    longer = bench.length(2 * steps, max(1, steps // 2))
+    commands = [bench.peer_command(case, setting, shown(setting), longer) for setting in finalists]
     bench.log.run("final sweep", case.name, commands, FINAL_TURNS)
 
 
 def best_setting(bench: Bench, case: Case) -> tuple[str, ...]:
-    """The best of the last three where they were searched for, else the usual one."""
+    """The best of the last two where they were searched for, else the usual one."""
     turns = bench.log.turns("final sweep", case.name)
     names = sorted({name for turn in turns for name in turn}, key=lambda name: -merit(bench, turns, name))
     if not names:
@@ -155,11 +156,13 @@ def best_setting(bench: Bench, case: Case) -> tuple[str, ...]:
     return tuple(words[words.index("--layout") :])
 
 
-def measured(bench: Bench, case: Case, n_turns: int) -> None:
-    """The turns of a case: the peer at its best, ours, and ours with plain rows."""
+def measured(bench: Bench, case: Case, n_turns: int, n_layout_turns: int) -> None:
+    """The turns of a case: the peer at its best and ours, in the first of them also ours with plain rows."""
     length = bench.length(bench.steps, bench.warmup)
     peer = bench.peer_command(case, best_setting(bench, case), PEER, length)
-    bench.log.run("turns", case.name, [peer, *bench.our_commands(case, length)], n_turns)
+    ours, *plain = bench.our_commands(case, length)
+    bench.log.run("turns", case.name, [peer, ours, *plain], min(n_turns, n_layout_turns))
+    bench.log.run("turns", case.name, [peer, ours], n_turns)
 
 
 def row_of(bench: Bench, case: Case) -> list[str]:
@@ -224,6 +227,7 @@ def main() -> None:
     parser.add_argument("--peer", default=sys.executable, help="the Python that has TRL")
     parser.add_argument("--cases", nargs="+", metavar="WORD", help="only cases whose name has every word, such as: m60 LoRA")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--layout-turns", type=int, default=5, help="in how many of them ours is also run with packed and padded rows")
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1, help="for both sides alike")
@@ -240,7 +244,7 @@ def main() -> None:
     for case in cases if args.sweep else ():
         sweep(bench, case, args.sweep_steps)
     for case in cases:
-        measured(bench, case, args.turns)
+        measured(bench, case, args.turns, args.layout_turns)
     found = tables(bench, cases)
     log.path.with_suffix(".md").write_text(found + "\n", encoding="utf-8")
     print(found)
