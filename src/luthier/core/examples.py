@@ -17,11 +17,13 @@ class Example:
     """What every example has.
 
     `id` names the row for good (the source's `id` column, or a hash of the raw record); `source` is where it can be
-    opened (`file:line`); `extra` holds the columns that Luthier does not use, so that nothing of a row is lost.
+    opened (`file:line`); `extra` holds the columns that Luthier does not use, so that nothing of a row is lost; `parent` is
+    the id of the row that this one was made from, by splitting or by augmentation, and on whose side it stands.
     """
 
     id: str
     source: str = field(default="", kw_only=True)
+    parent: str | None = field(default=None, kw_only=True)
     extra: Mapping[str, Json] = field(default_factory=dict, kw_only=True)
 
     shape: ClassVar[str]
@@ -134,6 +136,8 @@ def _map_message(message: Message, change: Callable[[str], str]) -> Message:
 def to_record(example: AnyExample) -> dict[str, Json]:
     """The example as one JSON object of `kept.jsonl.gz`; `from_record` reads it back."""
     record: dict[str, Json] = {"id": example.id, "shape": example.shape, **example.fields(), "source": example.source}
+    if example.parent is not None:
+        record["parent"] = example.parent
     if example.extra:
         record["extra"] = dict(example.extra)
     return record
@@ -141,7 +145,7 @@ def to_record(example: AnyExample) -> dict[str, Json]:
 
 def from_record(record: Mapping[str, Json]) -> AnyExample:
     """The example that `to_record` wrote; what else stands in the record (`side`, `changed`) is left to the caller."""
-    common: dict[str, Json] = {"source": record.get("source", ""), "extra": record.get("extra", {})}
+    common: dict[str, Json] = {"source": record.get("source", ""), "parent": record.get("parent"), "extra": record.get("extra", {})}
     kind = SHAPES[str(record["shape"])]
     if kind is Chat:
         turns = record["messages"]
@@ -153,5 +157,5 @@ def from_record(record: Mapping[str, Json]) -> AnyExample:
             record.get("template_options", {}),  # type: ignore[arg-type]
             **common,  # type: ignore[arg-type]
         )
-    names = [item.name for item in dataclasses.fields(kind) if item.name not in ("id", "source", "extra")]
+    names = [item.name for item in dataclasses.fields(kind) if item.name not in ("id", "source", "parent", "extra")]
     return kind(str(record["id"]), **{name: record[name] for name in names}, **common)  # type: ignore[arg-type]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from luthier.core.examples import AnyExample
+from luthier.data.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,34 @@ class KeyStep(Protocol):
     def choose(self, members: Sequence[AnyExample]) -> tuple[KeyDecision, ...]:
         """One decision for each of the rows that keys connect, given in order of precedence."""
         ...
+
+
+@runtime_checkable
+class SetStep(Protocol):
+    """Decides about each row in the light of all of them, reading them as often as it likes, one after another."""
+
+    @property
+    def kind(self) -> str:
+        """The step's name in a recipe."""
+        ...
+
+    def decide(self, rows: Callable[[], Iterable[AnyExample]]) -> Iterator[KeyDecision]:
+        """One decision for each row, in their order; `rows()` reads them from the beginning."""
+        ...
+
+
+@runtime_checkable
+class NeedsTools(Protocol):
+    """A step that needs what only a stage can give it: a tokenizer, an embedder, files, a key."""
+
+    def with_tools(self, tools: Tools) -> RowStep | KeyStep | SetStep:
+        """The step, ready to run; LuthierError where a tool is missing that it cannot do without."""
+        ...
+
+
+def ready(step: RowStep | KeyStep | SetStep, tools: Tools) -> RowStep | KeyStep | SetStep:
+    """The step with the tools that it needs."""
+    return step.with_tools(tools) if isinstance(step, NeedsTools) else step
 
 
 def changed_or_kept(before: AnyExample, after: AnyExample, reason: str) -> Kept | Changed:

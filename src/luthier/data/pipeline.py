@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
 from luthier.data.components import joined_by_key
-from luthier.data.decisions import Changed, Dropped, Kept, KeyStep, Parted, RowStep
+from luthier.data.decisions import Changed, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
 from luthier.data.steps import AnyStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, RepairEncoding, Whitespace
+from luthier.data.tools import NO_TOOLS, Tools
 
 DEFAULT_STEPS: tuple[AnyStep, ...] = (RepairEncoding(), HtmlToText(), Whitespace(), Length(), ExactDuplicates(), NearDuplicates())
 
@@ -75,28 +76,43 @@ class Cleaned:
         return dict(Counter(name for row in self.kept for name in sorted({change.step for change in row.changes})))
 
 
-def clean(examples: Iterable[AnyExample], steps: Sequence[RowStep | KeyStep], elders: Collection[str] = frozenset()) -> Cleaned:
+def clean(
+    examples: Iterable[AnyExample],
+    steps: Sequence[RowStep | KeyStep | SetStep],
+    elders: Collection[str] = frozenset(),
+    tools: Tools = NO_TOOLS,
+) -> Cleaned:
     """Run the steps over the rows.
 
     Args:
         examples: rows with ids of their own.
-        steps: row steps and key steps, in order.
+        steps: row steps, key steps and set steps, in order.
         elders: ids of rows that were here on an earlier run; among duplicates they come first, so that a row that was
             added later never takes the place of one that a model was tuned or judged on.
+        tools: what steps may need.
 
     """
     rows = [KeptRow(example) for example in examples]
     dropped: list[DroppedRow] = []
     added: Counter[str] = Counter()
-    for step in steps:
-        rows = _by_key(rows, step, dropped, elders) if isinstance(step, KeyStep) else _one_by_one(rows, step, dropped, added)
+    for step in (ready(one, tools) for one in steps):
+        match step:
+            case KeyStep():
+                rows = _by_key(rows, step, dropped, elders)
+            case SetStep():
+                rows = _all_together(rows, step, dropped)
+            case _:
+                rows = _one_by_one(rows, step, dropped, added)
     return Cleaned(tuple(rows), tuple(dropped), dict(added))
 
 
-def tidied(example: AnyExample, steps: Sequence[RowStep | KeyStep]) -> AnyExample:
-    """A row that waits for its answer, changed as the steps changed the training rows; it is answered whatever it is like."""
+def tidied(example: AnyExample, steps: Sequence[RowStep | KeyStep | SetStep]) -> AnyExample:
+    """A row that waits for its answer, changed as the steps changed the training rows; it is answered whatever it is like.
+
+    A step that needs tools is run without them, and so changes only what it can change without.
+    """
     for step in steps:
-        if not isinstance(step, KeyStep):
+        if not isinstance(step, KeyStep | SetStep):
             outcome = step.apply(example)
             example = outcome.example if isinstance(outcome, Changed) else example
     return example
@@ -132,6 +148,16 @@ def _by_key(rows: list[KeptRow], step: KeyStep, dropped: list[DroppedRow], elder
                 is_kept[i] = False
                 dropped.append(DroppedRow(rows[i].example, step.kind, decision.reason, decision.detail, decision.kept_id))
     return [row for row, stays in zip(rows, is_kept, strict=True) if stays]
+
+
+def _all_together(rows: list[KeptRow], step: SetStep, dropped: list[DroppedRow]) -> list[KeptRow]:
+    left: list[KeptRow] = []
+    for row, decision in zip(rows, step.decide(lambda: (one.example for one in rows)), strict=True):
+        if isinstance(decision, Dropped):
+            dropped.append(DroppedRow(row.example, step.kind, decision.reason, decision.detail, decision.kept_id))
+        else:
+            left.append(row)
+    return left
 
 
 def refuse(cleaned: Cleaned, step: str, reason: str, details: Mapping[str, str]) -> Cleaned:
