@@ -362,6 +362,9 @@ def gone(run: Run) -> None:
     shutil.rmtree(anchor_of(run))
 
 
+PLENTY = 10**9
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "method"), [("classify", "full"), ("answer", "lora")])
 def test_a_fresh_process_goes_on_from_the_file_bit_for_bit(task: str, method: str, runs: Runs) -> None:
@@ -380,7 +383,7 @@ def test_a_fresh_process_goes_on_from_the_file_bit_for_bit(task: str, method: st
 def test_a_spoilt_checkpoint_does_not_give_the_straight_run(spoil: Callable[[Run], None], runs: Runs, tmp_path: Path) -> None:
     made = runs.get("classify", "lora", **LONG).copied(tmp_path)
     spoil(made.run)
-    found = prove_resuming(made.run, lambda: None)
+    found = prove_resuming(made.run, lambda: None, PLENTY)
     assert getattr(found, "holds", None) is False, found
 
 
@@ -391,5 +394,5 @@ def test_whoever_asks_to_stop_does_not_wait_for_the_process(runs: Runs) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prove_resuming(made.run, pause)
+        prove_resuming(made.run, pause, PLENTY)
     assert not list(made.run.folder.glob("*.tmp"))

@@ -10,6 +10,24 @@ from luthier.prove.anchors import N_FURTHER
 from luthier.train.journal import Entry, without_times
 
 
+def too_dear(entries: Sequence[Entry], since: int, tokens_of_a_process: int) -> NotApplicable | None:
+    """Why the steps after `since` are not taken again: they are over a tenth of the training, and over a minute's work.
+
+    Args:
+        entries: the run's journal.
+        since: the step of the checkpoint.
+        tokens_of_a_process: tokens that can be trained within a minute.
+
+    """
+    steps = [(int(entry["step"]), int(entry["n_tokens"])) for entry in entries if entry["event"] == "step"]
+    n_all = sum(n_tokens for _, n_tokens in steps)
+    n_again = sum(n_tokens for step, n_tokens in steps if since < step <= since + N_FURTHER)
+    if n_again <= max(tokens_of_a_process, n_all // 10):
+        return None
+    again = f"{N_FURTHER} of them again ({n_again:,} tokens)"
+    return NotApplicable(f"training took {len(steps)} steps: {again} would be over a tenth of it and over a minute's work")
+
+
 def resumed_equals_straight(straight: Sequence[Entry], resumed: Sequence[Entry], since: int, elsewhere: Sequence[str]) -> Found:
     """Compare two journals over the steps after `since`: the losses, the gradients' norms, the rates, and the states' digest.
 

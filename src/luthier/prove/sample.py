@@ -18,6 +18,8 @@ HALF_IS_FASTER = 8
 """How much faster a token may have been in training, where that was in a half type: proofs are made in float32."""
 WORK = {"cpu": 1e12, "cuda": 1e14}
 """Floating-point operations that any processor and any accelerator finishes well within a minute."""
+HALF_A_MINUTE = 2
+"""How many times `WORK` still leaves a minute room for starting a process; in a half type, `HALF_IS_FASTER` halves of that."""
 
 
 def tokens_allowed(n_trained_tokens: int, n_parameters: int, half: bool, device: str) -> int:
@@ -36,6 +38,12 @@ def tokens_allowed(n_trained_tokens: int, n_parameters: int, half: bool, device:
     share = n_trained_tokens * FRAC_OF_TRAINING / (HALF_IS_FASTER if half else 1)
     little = WORK.get(device, WORK["cpu"]) / (6 * n_parameters)
     return int(max(share, little) / N_TIMES)
+
+
+def tokens_of_a_process(n_parameters: int, half: bool, device: str) -> int:
+    """Tokens that a fresh process may be given to train on and is done within a minute; counted, as in `tokens_allowed`."""
+    times = HALF_A_MINUTE * (HALF_IS_FASTER / 2 if half else 1)
+    return int(times * WORK.get(device, WORK["cpu"]) / (6 * n_parameters))
 
 
 def telling_rows(rows: Sequence[Row], seed: int, n_drawn: int = 2, n_tokens: int | None = None) -> list[Row]:

@@ -25,7 +25,7 @@ from luthier.prove.gradients import Subject, any_cut_same_gradient, ask_for_grad
 from luthier.prove.merging import merged_equals_adapter
 from luthier.prove.prompts import served_prompts_equal_trained, served_texts_equal_trained, trained_prompts
 from luthier.prove.rows import Units, every_row_supervised, label_map_round_trips, stop_token_trained, without_replies_or_labels
-from luthier.prove.sample import limit_of, telling_rows, tokens_allowed
+from luthier.prove.sample import limit_of, telling_rows, tokens_allowed, tokens_of_a_process
 from luthier.prove.sides import split_certificate, test_untouched
 from luthier.serve.bundle import Tuned, open_bundle, read_card
 from luthier.serve.requests import prompt_tokens
@@ -92,11 +92,22 @@ def _proofs(recipe: Recipe, run: Run, tuned: Mapping[str, Any], pause: Callable[
     learnt = {example.id for example, side in kept if side != "test"}
     yield "test_untouched", test_untouched(test, (cleaning["test_hash"], split["test_sha256"]), learnt)
     # The fresh process needs as much room as training did, so nothing else is in memory yet.
-    yield "resumed_equals_straight", prove_resuming(run, pause)
+    yield "resumed_equals_straight", prove_resuming(run, pause, _tokens_of_a_process(run, tuned))
     bundle = open_bundle(run.bundle, torch.float32, str(device()))
     rows = _rows(recipe, [example for example, side in kept if side == "train"], bundle)
     yield from _about_rows(recipe, rows, bundle, tuned)
     yield from _about_numbers(recipe, run, rows, bundle, tuned)
+
+
+def _tokens_of_a_process(run: Run, tuned: Mapping[str, Any]) -> int:
+    half = _plan_of(run).precision.dtype != torch.float32
+    return tokens_of_a_process(int(tuned["n_parameters"]), half, device().type)
+
+
+def _plan_of(run: Run) -> Plan:
+    plan = read_plan(run.plan, fingerprint_of(run))
+    assert plan is not None, "a run that is trained has its plan"
+    return plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +168,7 @@ def cuts_to_prove(plan: Plan) -> CutPlan:
 
 
 def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tuned: Mapping[str, Any]) -> Iterator[tuple[str, Found]]:
-    plan = read_plan(run.plan, fingerprint_of(run))
-    assert plan is not None, "a run that is trained has its plan"
+    plan = _plan_of(run)
     ask_for_gradients(bundle.network)
     compute_as(bundle.network, tuned["layout"]["computed_by"])
     bundle.network.attention_kernel = plan.kernel

@@ -25,7 +25,7 @@ from luthier.core.proofs import Found, NotApplicable, Proof
 from luthier.core.runs import Run
 from luthier.prove import anchors
 from luthier.prove.anchors import N_FURTHER, Anchors, newest
-from luthier.prove.resuming import resumed_equals_straight
+from luthier.prove.resuming import resumed_equals_straight, too_dear
 from luthier.stages.prepare import load_side
 from luthier.stages.recipe import load_recipe
 from luthier.stages.tune import assemble, device, held_dtype, start
@@ -82,12 +82,13 @@ def fingerprint_of(run: Run) -> str:
     return str(found["fingerprint"])
 
 
-def prove_resuming(run: Run, pause: Callable[[], None]) -> Found:
+def prove_resuming(run: Run, pause: Callable[[], None], tokens_of_a_process: int) -> Found:
     """Let a fresh process go on from the run's newest anchor, and compare what it did with what the run did.
 
     Args:
         run: the run, trained to its end.
         pause: called while the process is waited for; raises where somebody has asked to stop.
+        tokens_of_a_process: tokens that can be trained within a minute; more are a tenth of the training at most.
 
     """
     entries = list(read_entries(run.metrics))
@@ -96,6 +97,9 @@ def prove_resuming(run: Run, pause: Callable[[], None]) -> Found:
     if kept is None:
         return NotApplicable(f"training took {n_steps} steps; one to go on from and {N_FURTHER} further ones are needed")
     since = int(kept["since"])
+    dear = too_dear(entries, since, tokens_of_a_process)
+    if dear is not None:
+        return dear
     plan = read_plan(run.plan, fingerprint_of(run))
     assert plan is not None, "the plan is the one whose fingerprint was read"
     folder = run.folder / "resumed.tmp"

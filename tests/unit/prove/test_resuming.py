@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from luthier.core.proofs import NotApplicable, Proof
-from luthier.prove.resuming import resumed_equals_straight
+from luthier.prove.resuming import resumed_equals_straight, too_dear
 
 
 def journal(first: int, seconds: float, **changed: Any) -> list[dict[str, Any]]:
@@ -57,3 +57,14 @@ def test_a_process_that_began_at_the_beginning_has_not_gone_on() -> None:
 def test_on_another_machine_other_bits_prove_nothing() -> None:
     found = resumed_equals_straight(STRAIGHT, journal(9, 0.7, loss_nats=0.1001), 8, ("not bit-equal: torch differs",))
     assert isinstance(found, NotApplicable) and "torch differs" in found.reason
+
+
+def test_steps_are_not_taken_again_where_they_are_over_a_tenth_and_over_a_minute() -> None:
+    entries = [{"event": "step", "step": n, "n_tokens": 100} for n in range(1, 13)]
+    assert too_dear(entries, 8, 300) is None, "300 tokens again, which a minute has room for"
+    found = too_dear(entries, 8, 299)
+    assert found is not None and "12 steps" in found.reason and "300 tokens" in found.reason
+    long = [{"event": "step", "step": n, "n_tokens": 100} for n in range(1, 31)]
+    assert too_dear(long, 8, 0) is None, "300 of 3,000 tokens are a tenth"
+    assert too_dear(long[:-1], 8, 0) is not None
+    assert too_dear([*long, {"event": "validation", "step": 30, "n_tokens": 10**6}], 8, 0) is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from luthier.prove.sample import limit_of, telling_rows, tokens_allowed
+from luthier.prove.sample import limit_of, telling_rows, tokens_allowed, tokens_of_a_process
 from luthier.text.rows import make_row
 
 ROWS = [make_row([7] * n + [10 + n], id=str(n)) for n in (2, 3)] + [
@@ -65,3 +65,10 @@ def test_the_tokens_allowed_are_a_share_of_training_or_what_little_work_allows()
     assert tokens_allowed(100, 10**7, False, "cpu") == 2_083
     assert tokens_allowed(100, 10**7, True, "cuda") == 208_333
     assert tokens_allowed(100, 10**7, False, "tpu") == 2_083
+
+
+def test_a_fresh_process_may_be_given_what_takes_less_than_a_minute() -> None:
+    # 2 × 10^12 operations, 6 of them for each of 10^9 parameters; four times as many in a half type.
+    assert tokens_of_a_process(10**9, False, "cpu") == 333
+    assert tokens_of_a_process(10**9, True, "cpu") == 1_333
+    assert tokens_of_a_process(10**9, False, "cuda") == 33_333
