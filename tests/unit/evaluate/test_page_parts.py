@@ -14,6 +14,8 @@ from tests.made_runs import Made, write_run
 
 from luthier.core.examples import Chat, Labelled, Pair, Text
 from luthier.core.messages import Message
+from luthier.core.page import figure
+from luthier.core.page.words import clipped, counted, printable
 from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics.calibration_error import CalibrationError
@@ -187,8 +189,8 @@ def test_what_is_asked_and_what_is_right_of_each_shape() -> None:
     ],
 )  # fmt: skip
 def test_what_no_page_may_hold_is_shown_by_its_picture(text: str, shown: str) -> None:
-    assert words.printable(text) == shown
-    words.printable(text).encode("utf-8")
+    assert printable(text) == shown
+    printable(text).encode("utf-8")
 
 
 def test_numbers_in_words() -> None:
@@ -199,9 +201,9 @@ def test_numbers_in_words() -> None:
     assert words.number_of(None).as_text == "–"
     one = {"a": "x", "b": "y", "metric": "m", "difference": 0.1, "low": -0.1, "high": 0.3, "p": 0.5, "p_holm": 0.5, "test": "t", "n": 9}
     assert words.difference_of(one).whole == "+0.100 (95\u00a0% interval −0.100 to +0.300), n\u00a0=\u00a09"
-    assert [words.counted(n, "row") for n in (1, 2000)] == ["1 row", "2,000 rows"]
-    assert words.counted(0, "reply", "replies") == "0 replies"
-    assert words.clipped("x" * 9, 5) == "xxxxx… (9 characters)" and words.clipped("x" * 5, 5) == "xxxxx"
+    assert [counted(n, "row") for n in (1, 2000)] == ["1 row", "2,000 rows"]
+    assert counted(0, "reply", "replies") == "0 replies"
+    assert clipped("x" * 9, 5) == "xxxxx… (9 characters)" and clipped("x" * 5, 5) == "xxxxx"
 
 
 def test_which_way_is_better_is_known_of_each_metric_and_of_no_other() -> None:
@@ -218,9 +220,9 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-@pytest.mark.parametrize("colours", [svg.LIGHT, svg.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("colours", [figure.LIGHT, figure.DARK], ids=["light", "dark"])
 def test_colours_stand_out_from_their_paper(colours: dict[str, str]) -> None:
-    assert set(svg.LIGHT) == set(svg.DARK)
+    assert set(figure.LIGHT) == set(figure.DARK)
     for name in ("ink", "muted", "first", "second"):
         low, high = sorted((luminance(colours[name]), luminance(colours["paper"])))
         assert (high + 0.05) / (low + 0.05) >= 4.5, name

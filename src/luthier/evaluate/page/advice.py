@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from luthier.core.page.words import counted
 from luthier.core.proofs import WHAT_TO_DO
 from luthier.data.profile import FEW_TRAINING_ROWS
 from luthier.evaluate.estimates import FEW_ROWS
@@ -14,7 +15,7 @@ from luthier.evaluate.page.confidence import Confidence
 from luthier.evaluate.page.curves import Curves, in_nats, learnt_nothing, overfits, still_learning
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes
-from luthier.evaluate.page.words import counted, difference_of, direction, number_of
+from luthier.evaluate.page.words import difference_of, direction, number_of
 from luthier.evaluate.verdict import ALPHA
 
 FEW_OF_A_LABEL = 10

@@ -10,9 +10,10 @@ from typing import TypeAlias
 import numpy as np
 from scipy.special import stdtrit
 
+from luthier.core.page.words import counted
 from luthier.evaluate.bca import unseen_interval
 from luthier.evaluate.estimates import CONFIDENCE, few
-from luthier.evaluate.page.words import Number, counted
+from luthier.evaluate.page.words import Number
 from luthier.train.journal import Entry
 
 Points: TypeAlias = tuple[tuple[int, float], ...]

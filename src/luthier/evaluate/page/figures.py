@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from luthier.core.page.figure import Figure
+from luthier.core.page.words import counted, on_one_line
 from luthier.evaluate.page.confidence import Confidence
 from luthier.evaluate.page.curves import Curves, in_words, overfits
 from luthier.evaluate.page.mistakes import Mistakes
-from luthier.evaluate.page.svg import FIRST, GRID, INK, MUTED, PAPER, SECOND, Figure, draw
-from luthier.evaluate.page.words import Number, counted, direction, printable
+from luthier.evaluate.page.svg import FIRST, GRID, INK, MUTED, PAPER, SECOND, draw
+from luthier.evaluate.page.words import Number, direction
 
 _LABEL_LETTERS = 24
 
@@ -185,7 +187,4 @@ def _beside(axes: Any, text: str, x: float, y: float) -> None:
 
 def _label(text: str, most: int = _LABEL_LETTERS) -> str:
     """A label that fits beside an axis, on one line."""
-    short = " ".join(printable(text).split())
-    return short if len(short) <= most else short[: most - 1] + "…"
-
-
+    return on_one_line(text, most)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from luthier.core.page.figure import Figure
+from luthier.core.page.words import counted
 from luthier.evaluate.page import figures as drawings
 from luthier.evaluate.page.advice import Findings, advise
 from luthier.evaluate.page.confidence import Confidence, confidence_of
@@ -13,8 +15,7 @@ from luthier.evaluate.page.html import rendered
 from luthier.evaluate.page.material import TUNED, Material
 from luthier.evaluate.page.mistakes import Mistakes, mistakes_of
 from luthier.evaluate.page.nearest import searched
-from luthier.evaluate.page.svg import Figure
-from luthier.evaluate.page.words import Number, counted, difference_of, digits_for, direction, metric_about, number_of
+from luthier.evaluate.page.words import Number, difference_of, digits_for, direction, metric_about, number_of
 from luthier.evaluate.verdict import ALPHA
 
 QUESTIONS = (

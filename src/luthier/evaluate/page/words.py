@@ -1,17 +1,13 @@
-"""Numbers and other people's text, as a page shows them."""
+"""Measured numbers as a page shows them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from luthier.evaluate.estimates import Comparison, Estimate
 from luthier.evaluate.metrics import METRICS
-
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\r\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-"""What HTML and XML may not hold: control characters, halves of surrogate pairs, and code points that are no characters."""
 
 
 @dataclass(frozen=True)
@@ -89,23 +85,3 @@ def direction(metric: str) -> int:
     """1 where a higher value of the metric is better, −1 where a lower one is, 0 where neither is, or nobody knows."""
     kind = METRICS.get(metric)
     return 0 if kind is None or kind.higher_is_better is None else 1 if kind.higher_is_better else -1
-
-
-def printable(text: str) -> str:
-    """Somebody's text without what no page may hold: each such character is shown by its picture, or as a question mark."""
-    return _UNPRINTABLE.sub(_picture, text.replace("\r\n", "\n"))
-
-
-def _picture(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
-
-
-def clipped(text: str, most: int) -> str:
-    """A text cut to `most` characters, with the number that it had."""
-    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
-
-
-def counted(n: int, one: str, many: str = "") -> str:
-    """A number of things: `1 row`, `2 rows`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"

@@ -1,4 +1,4 @@
-"""What prepared data looks like, and what a person should know about it before tuning."""
+"""What makes tuning or judging impossible, and what should be known before either."""
 
 from __future__ import annotations
 
