@@ -48,6 +48,10 @@ class LuthierErrors(LuthierError):
         """The problems in the order they were found."""
         return self._errors
 
+    def __reduce__(self) -> tuple[type[LuthierErrors], tuple[tuple[LuthierError, ...], int]]:
+        """How it goes from one process to another: with all its problems."""
+        return LuthierErrors, (self._errors, self.n_found)
+
     def __str__(self) -> str:
         lines = [str(error) for error in self._errors]
         if self.n_found > len(lines):

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import luthier
+from luthier.core import fresh
 from luthier.core.files import read_json
 from luthier.core.proofs import Found, NotApplicable, Proof
 from luthier.core.runs import Run
@@ -117,10 +117,9 @@ def prove_resuming(run: Run, pause: Callable[[], None], tokens_of_a_process: int
 
 def _fresh_process(run: Run, since: int, folder: Path, pause: Callable[[], None]) -> str:
     """Run this module as a program; gives the last line of its complaint, '' where it had none."""
-    # -P keeps the working folder out: a file there must not pass for a library.
-    command = [sys.executable, "-P", "-m", "luthier.stages.resume", str(run.folder.resolve()), str(since), str(folder.resolve())]
+    command = fresh.command("luthier.stages.resume", str(run.folder.resolve()), str(since), str(folder.resolve()))
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, env=_environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # noqa: S603 - ours
+        process = subprocess.Popen(command, env=fresh.environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said)  # noqa: S603 - ours
         try:
             while process.poll() is None:
                 pause()
@@ -133,14 +132,6 @@ def _fresh_process(run: Run, since: int, folder: Path, pause: Callable[[], None]
         said.seek(0)
         lines = [line.strip() for line in said if line.strip()]
     return "" if process.returncode == 0 else f"it ended with {process.returncode}: {lines[-1] if lines else 'it said nothing'}"
-
-
-def _environment() -> dict[str, str]:
-    """The environment, in which the same package is found where it is not installed but was put on Python's path."""
-    root = Path(luthier.__file__).parents[1]
-    if root.name in ("site-packages", "dist-packages"):
-        return dict(os.environ)
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))}
 
 
 def _link(source: str, target: str) -> str:

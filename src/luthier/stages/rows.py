@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import torch
 
 import luthier
 from luthier.core.cache import cache_folder, make_room
@@ -20,15 +17,12 @@ from luthier.core.examples import AnyExample
 from luthier.core.files import file_hash
 from luthier.core.jsonvalue import dump
 from luthier.objectives import Objective
+from luthier.stages.rendering import rendered
 from luthier.text.renderer import Renderer
 from luthier.text.row_files import KeptRows, can_be_kept, load_rows, save_rows
 from luthier.text.rows import Row
 from luthier.text.truncation import Cut, TooLong, Unfit, cut_to
 
-AT_ONCE = 64
-"""Examples that a thread renders before it asks for more."""
-MOST_THREADS = 4
-"""More would wait for one another: templates are written by one thread at a time, only the tokenizer runs beside it."""
 _COUNTED = ("n_too_long", "n_cut", "n_dropped", "n_tokens_removed", "n_unsupervised")
 
 
@@ -123,7 +117,7 @@ def _make(examples: Sequence[AnyExample], objective: Objective, renderer: Render
     units: list[tuple[Row, ...]] = []
     places: list[int] = []
     count = dict.fromkeys(_COUNTED, 0)
-    for place, (example, rows) in enumerate(zip(examples, _rendered(examples, objective, renderer), strict=True)):
+    for place, (example, rows) in enumerate(zip(examples, rendered(examples, objective, renderer), strict=True)):
         if isinstance(rows, LuthierError):
             complaints.extend(rows)
             continue
@@ -153,23 +147,3 @@ def _make(examples: Sequence[AnyExample], objective: Objective, renderer: Render
             count["n_unsupervised"] += 1
     complaints.raise_if_any()
     return KeptRows(units, tuple(places), count)
-
-
-def _rendered(examples: Sequence[AnyExample], objective: Objective, renderer: Renderer) -> Iterator[tuple[Row, ...] | LuthierError]:
-    """The rows of each example in order, or why it has none. While one thread is in the tokenizer, another writes the next texts."""
-
-    def some(start: int) -> list[tuple[Row, ...] | LuthierError]:
-        found: list[tuple[Row, ...] | LuthierError] = []
-        for example in examples[start : start + AT_ONCE]:
-            try:
-                found.append(objective.rows(example, renderer))
-            except LuthierError as error:
-                found.append(error)
-        return found
-
-    pool = ThreadPoolExecutor(min(MOST_THREADS, torch.get_num_threads()))
-    try:
-        for found in pool.map(some, range(0, len(examples), AT_ONCE)):
-            yield from found
-    finally:
-        pool.shutdown(cancel_futures=True)
