@@ -81,6 +81,14 @@ def test_each_node_has_one_place_of_its_own(shape: str) -> None:
     assert others == len(places) - forest.n_nodes
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_bucket_is_alone_where_no_block_is_merged_with_it(shape: str) -> None:
+    plan = plan_branches(forest_of(SHAPES[shape]).leave_N)
+    for bucket in plan.buckets:
+        own = set(bucket.into_P[bucket.into_P == bucket.node_BL.reshape(-1)].tolist())
+        assert bucket.alone is not any(own & set(range(block.start, block.stop)) for block in plan.blocks)
+
+
 def test_a_long_beginning_is_a_block_and_a_short_one_is_read_again() -> None:
     long, short = (plan_branches(forest_of(SHAPES[shape]).leave_N) for shape in ("a long shared beginning", "short beginnings"))
     assert [(block.first, block.last) for block in long.blocks] == [(0, 40)]

@@ -10,7 +10,7 @@ from tests.tiny import tiny_network, tiny_rows
 from torch import Tensor
 
 from luthier.models.attention import kernels as module
-from luthier.models.attention.kernels import KERNELS, Block, KernelName, measure_kernels
+from luthier.models.attention.kernels import KERNELS, Block, KernelName, Merged, measure_kernels
 from luthier.text.forest import make_forest
 
 SCALE = 0.4
@@ -46,10 +46,29 @@ def test_a_block_is_the_definition(
     out, logs, kept = KERNELS[name].forward(block)
     torch.testing.assert_close(out, wanted, rtol=1e-11, atol=1e-12)
     assert bool(kept) is (name == "products" and kept_keys > 0)
+    assert logs is not None
     torch.testing.assert_close(logs, wanted_logs, rtol=1e-11, atol=1e-12)
     gradients = torch.autograd.grad(wanted, leaves, given)
-    for found, true in zip(KERNELS[name].backward(block, given, out, logs, kept), gradients, strict=True):
+    for found, true in zip(KERNELS[name].backward(block, given, Merged(out, logs), kept), gradients, strict=True):
         torch.testing.assert_close(found, true, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kept_keys", [0, 10**6], ids=["weights computed again", "weights kept"])
+@pytest.mark.parametrize("at_once", [3, 10**6], ids=["in cuts", "whole"])
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_block_that_is_alone_is_differentiated_as_one_that_is_merged_with_nothing(
+    name: KernelName, at_once: int, kept_keys: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUERIES_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "MAX_KEPT_KEYS", kept_keys)
+    *states, given = drawn(13, 13)
+    found = []
+    for alone in (False, True):
+        block = Block(*states, True, SCALE, alone)
+        out, logs, kept = KERNELS[name].forward(block)
+        found.append((out, *KERNELS[name].backward(block, given, None if logs is None else Merged(out, logs), kept)))
+    assert logs is None or name == "flash"
+    torch.testing.assert_close(found[1], found[0], rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -58,13 +77,14 @@ def test_two_blocks_merged_are_one(name: KernelName) -> None:
     q, k, v, given = drawn(6, 10)
     whole = Block(q, k, v, False, SCALE)
     out, logs, kept = kernel.forward(whole)
-    wanted = kernel.backward(whole, given, out, logs, kept)
+    assert logs is not None
+    wanted = kernel.backward(whole, given, Merged(out, logs), kept)
     shares = []
     for keys in (slice(0, 4), slice(4, 10)):
         part = Block(q, k[:, :, keys], v[:, :, keys], False, SCALE)
         _, own_logs, own_kept = kernel.forward(part)
-        assert not torch.equal(own_logs, logs)
-        shares.append(kernel.backward(part, given, out, logs, own_kept))
+        assert own_logs is not None and not torch.equal(own_logs, logs)
+        shares.append(kernel.backward(part, given, Merged(out, logs), own_kept))
     torch.testing.assert_close(shares[0][0] + shares[1][0], wanted[0])
     for i in (1, 2):
         torch.testing.assert_close(torch.cat([shares[0][i], shares[1][i]], 2), wanted[i])
@@ -75,7 +95,7 @@ def test_scores_of_half_precision_states_are_not_rounded_to_it() -> None:
     q = q * 6
     _, logs, _ = KERNELS["products"].forward(Block(q, k, v, False, SCALE))
     _, wanted = by_definition(q.double(), k.double(), v.double(), False)
-    assert wanted.abs().max() > 8
+    assert wanted.abs().max() > 8 and logs is not None
     torch.testing.assert_close(logs.double(), wanted, rtol=1e-5, atol=1e-5)
 
 

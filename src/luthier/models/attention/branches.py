@@ -51,7 +51,7 @@ class Bucket:
     Each node has one place that is its own. `into_P` says for each of the P = B·L flattened places whose own it is: a
     node, or N where it is nobody's. Those are `other_place`; among them, where a short segment is read again, are
     `again_place` and `again_node`. `span` is where the nodes stand where they are one whole run of the forest, which needs
-    no copies.
+    no copies. `alone` says that all sequences begin at roots, so that no block is merged with what is found for them.
     """
 
     node_BL: Tensor
@@ -60,6 +60,7 @@ class Bucket:
     again_place: Tensor
     again_node: Tensor
     span: tuple[int, int] | None
+    alone: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +90,9 @@ def plan_branches(leave_N: Tensor) -> Branches:
             apart[parent[s]] = True
     sequences, owned = _sequences(starts, stops, parent, is_leaf, apart)
     blocks = tuple(Rectangle(int(starts[s]), int(stops[s]), int(stops[s]), int(ends[s])) for s in np.flatnonzero(apart))
-    buckets = tuple(_buckets(sequences, owned, len(leave), leave_N.device))
-    trees = ends[[s for s, above in enumerate(parent) if above < 0]]
+    roots = [s for s, above in enumerate(parent) if above < 0]
+    buckets = tuple(_buckets(sequences, owned, frozenset(starts[roots].tolist()), len(leave), leave_N.device))
+    trees = ends[roots]
     by_mask = float((np.diff(trees, prepend=0).astype(np.float64) ** 2).sum())
     in_branches = sum(bucket.node_BL.numel() * bucket.node_BL.shape[1] for bucket in buckets)
     in_branches += sum((block.stop - block.start) * (block.last - block.first + MERGING) for block in blocks)
@@ -127,7 +129,7 @@ def _sequences(
 
 
 def _buckets(
-    sequences: list[NDArray[np.int64]], owned: list[NDArray[np.bool_]], n_nodes: int, device: torch.device
+    sequences: list[NDArray[np.int64]], owned: list[NDArray[np.bool_]], roots: frozenset[int], n_nodes: int, device: torch.device
 ) -> list[Bucket]:
     """Sequences of about one length together, the longest first."""
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i]))
@@ -150,5 +152,6 @@ def _buckets(
         whole = len(group) == 1 and bool(own.all()) and flat[-1] - flat[0] == width - 1
         span = (int(flat[0]), int(flat[-1]) + 1) if whole else None
         node_BL, *rest = (torch.from_numpy(array).to(device) for array in arrays)
-        buckets.append(Bucket(node_BL, rest[0], rest[1], rest[2], rest[3], span))
+        alone = all(int(sequences[i][0]) in roots for i in group)
+        buckets.append(Bucket(node_BL, rest[0], rest[1], rest[2], rest[3], span, alone))
     return buckets

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from luthier.models.attention.branches import Branches, Bucket, Rectangle
-from luthier.models.attention.kernels import KERNELS, Block, Kernel, KernelName
+from luthier.models.attention.kernels import KERNELS, Block, Kernel, KernelName, Merged
 
 
 def attend_in_branches(query: Tensor, key: Tensor, value: Tensor, branches: Branches, scale: float, kernel: KernelName) -> Tensor:
@@ -30,32 +30,36 @@ class _InBranches(torch.autograd.Function):
         exact = torch.promote_types(q.dtype, torch.float32)
         out, log_sum = _room(q, exact if branches.blocks else q.dtype), _room(q[..., 0], exact)
         kept: list[tuple[Tensor, ...]] = []
+        has_logs: list[bool] = []
         for bucket in branches.buckets:
-            found, logs, wanted = kernel.forward(Block(_picked(q, bucket), _picked(k, bucket), _picked(v, bucket), True, scale))
+            found, logs, wanted = kernel.forward(_causal(q, k, v, bucket, scale))
             _put(out, found, bucket)
-            _put(log_sum, logs, bucket)
+            if logs is not None:
+                _put(log_sum, logs, bucket)
             kept.append(wanted)
+            has_logs.append(logs is not None)
         for block in branches.blocks:
             below = slice(block.start, block.stop)
             found, logs, wanted = kernel.forward(_block_of(q, k, v, block, scale))
+            assert logs is not None, "what is merged is not alone"
             _merge(out[:, below], log_sum[:, below], found[:, 0], logs[:, 0])
             kept.append(wanted)
         out, log_sum = out[:, :-1].to(q.dtype), log_sum[:, :-1]
         ctx.save_for_backward(q, k, v, out, log_sum, *(tensor for tensors in kept for tensor in tensors))
-        ctx.settings = branches, scale, kernel, [len(tensors) for tensors in kept], n_sharing
+        ctx.settings = branches, scale, kernel, [len(tensors) for tensors in kept], has_logs, n_sharing
         return out.transpose(0, 1)
 
     @staticmethod
     def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
-        branches, scale, kernel, sizes, n_sharing = ctx.settings
+        branches, scale, kernel, sizes, has_logs, n_sharing = ctx.settings
         q, k, v, out, log_sum, *tensors = ctx.saved_tensors
         kept = _dealt(tensors, sizes)
         g = _heads_first(given)
         totals = tuple(_room(q, q.dtype) for _ in range(3))
         again: list[tuple[Tensor, Tensor, Tensor]] = []
-        for bucket in branches.buckets:
-            causal = Block(_picked(q, bucket), _picked(k, bucket), _picked(v, bucket), True, scale)
-            shares = kernel.backward(causal, _wanted(g, bucket), _picked(out, bucket), _picked(log_sum, bucket), next(kept))
+        for bucket, has in zip(branches.buckets, has_logs, strict=True):
+            merged = Merged(_picked(out, bucket), _picked(log_sum, bucket)) if has else None
+            shares = kernel.backward(_causal(q, k, v, bucket, scale), _wanted(g, bucket), merged, next(kept))
             for total, share in zip(totals, shares, strict=True):
                 _put(total, share, bucket)
             if len(bucket.again_place):
@@ -66,8 +70,8 @@ class _InBranches(torch.autograd.Function):
             totals[2].index_add_(1, node, of_value)
         for block in branches.blocks:
             below, above = slice(block.start, block.stop), slice(block.first, block.last)
-            merged = g[:, None, below], out[:, None, below], log_sum[:, None, below]
-            shares = kernel.backward(_block_of(q, k, v, block, scale), *merged, next(kept))
+            merged = Merged(out[:, None, below], log_sum[:, None, below])
+            shares = kernel.backward(_block_of(q, k, v, block, scale), g[:, None, below], merged, next(kept))
             for total, part, share in zip(totals, (below, above, above), shares, strict=True):
                 total[:, part] += share[:, 0]
         d_query, d_key, d_value = (total[:, :-1] for total in totals)
@@ -121,6 +125,10 @@ def _put(total: Tensor, found: Tensor, bucket: Bucket) -> None:
         total[:, slice(*bucket.span)] = found[:, 0]
     else:
         total.index_copy_(1, bucket.into_P, found.flatten(1, 2).to(total.dtype))
+
+
+def _causal(q: Tensor, k: Tensor, v: Tensor, bucket: Bucket, scale: float) -> Block:
+    return Block(_picked(q, bucket), _picked(k, bucket), _picked(v, bucket), True, scale, bucket.alone)
 
 
 def _block_of(q: Tensor, k: Tensor, v: Tensor, block: Rectangle, scale: float) -> Block:

@@ -32,24 +32,39 @@ _flash_backward: Any = getattr(torch.ops.aten, "_scaled_dot_product_flash_attent
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Queries (H, B, Q, D) and the keys and values (H, B, K, D) that they see: all, or causally (then Q = K)."""
+    """Queries (H, B, Q, D) and the keys and values (H, B, K, D) that they see: all, or causally (then Q = K).
+
+    `alone` says that its queries see nothing but these keys, so that nothing will be merged with what is found.
+    """
 
     q: Tensor
     k: Tensor
     v: Tensor
     causal: bool
     scale: float
+    alone: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """What all blocks together gave a block's queries: the output (H, B, Q, D), and the logarithms (H, B, Q) of the sums."""
+
+    out: Tensor
+    log_sum: Tensor
 
 
 class Kernel(Protocol):
     """The attention of a block, and the block's share of the gradient when several are merged."""
 
-    def forward(self, block: Block) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
-        """The output (H, B, Q, D), the logarithms (H, B, Q) in float32 or better, and what the backward pass wants kept."""
+    def forward(self, block: Block) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
+        """The output (H, B, Q, D), the logarithms (H, B, Q) in float32 or better, and what the backward pass wants kept.
+
+        Logarithms are None where the block is alone and the backward pass asks for none.
+        """
         ...
 
-    def backward(self, block: Block, given: Tensor, out: Tensor, log_sum: Tensor, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The shares of the gradients of q, k and v; `out` and `log_sum` are those of all blocks merged."""
+    def backward(self, block: Block, given: Tensor, merged: Merged | None, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """The shares of the gradients of q, k and v; `merged` is None where `forward` gave no logarithms."""
         ...
 
 
@@ -61,10 +76,11 @@ class Flash:
         out, logs = _flash(*_across(block.q, block.k, block.v), 0.0, block.causal, scale=block.scale)
         return out.transpose(0, 1), logs.transpose(0, 1), ()
 
-    def backward(self, block: Block, given: Tensor, out: Tensor, log_sum: Tensor, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(self, block: Block, given: Tensor, merged: Merged | None, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """As `Kernel.backward`."""
-        states = _across(given, block.q, block.k, block.v, out)
-        d_q, d_k, d_v = _flash_backward(*states, log_sum.transpose(0, 1).contiguous(), 0.0, block.causal, scale=block.scale)
+        assert merged is not None, "forward gave logarithms"
+        states = _across(given, block.q, block.k, block.v, merged.out)
+        d_q, d_k, d_v = _flash_backward(*states, merged.log_sum.transpose(0, 1).contiguous(), 0.0, block.causal, scale=block.scale)
         return d_q.transpose(0, 1), d_k.transpose(0, 1), d_v.transpose(0, 1)
 
 
@@ -76,32 +92,43 @@ class Products:
     queries' side:
 
         dV = Pᵀ (c · dO)      dS = P ∘ ((c · dO) Vᵀ − c · δ)      dQ = dS K      dK = dSᵀ Q      δ = Σ dO ∘ O
+
+    Where a block is alone, c is 1, and δ = Σ P ∘ (dO Vᵀ) comes with the backward pass of the softmax.
     """
 
-    def forward(self, block: Block) -> tuple[Tensor, Tensor, tuple[Tensor, ...]]:
+    def forward(self, block: Block) -> tuple[Tensor, Tensor | None, tuple[Tensor, ...]]:
         """As `Kernel.forward`; keeps the weights of each cut and the block's logarithms, unless the keys are many."""
         outs, logs, kept = [], [], []
         for cut in _cuts(block):
             weights, log = _weights(cut)
             outs.append(_product(weights, cut.v))
-            logs.append(log)
             kept.append(weights)
-        log_sum = _joined(logs)
-        return _joined(outs), log_sum, (*kept, log_sum) if block.k.shape[2] <= MAX_KEPT_KEYS else ()
+            if log is not None:
+                logs.append(log)
+        log_sum = _joined(logs) if logs else None
+        if block.k.shape[2] > MAX_KEPT_KEYS:
+            kept = []
+        elif log_sum is not None:
+            kept.append(log_sum)
+        return _joined(outs), log_sum, tuple(kept)
 
-    def backward(self, block: Block, given: Tensor, out: Tensor, log_sum: Tensor, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(self, block: Block, given: Tensor, merged: Merged | None, kept: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """As `Kernel.backward`."""
-        delta = (given.to(log_sum.dtype) * out).sum(-1, keepdim=True)
+        delta = None if merged is None else (given.to(merged.log_sum.dtype) * merged.out).sum(-1, keepdim=True)
         d_q, d_k, d_v = (torch.empty_like(one) for one in (block.q, block.k, block.v))
         start = block.q.shape[2]
         # From the last queries to the first: the last ones see all keys, so that nothing has to be zeroed first.
         for i, cut in reversed(list(enumerate(_cuts(block)))):
             start, stop, n_keys = start - cut.q.shape[2], start, cut.k.shape[2]
             weights, own = (kept[i], kept[-1][:, :, start:stop]) if kept else _weights(cut)
-            share = (own - log_sum[:, :, start:stop]).exp_()[..., None]
-            g = (given[:, :, start:stop] * share).to(cut.q.dtype)
+            g = given[:, :, start:stop]
+            if merged is None or delta is None or own is None:
+                d_scores = torch._softmax_backward_data(_product(g, cut.v.transpose(-1, -2)), weights, -1, weights.dtype)
+            else:
+                share = (own - merged.log_sum[:, :, start:stop]).exp_()[..., None]
+                g = (g * share).to(g.dtype)
+                d_scores = _score_gradient(g, cut.v, delta[:, :, start:stop] * share).mul_(weights)
             found_v = _product(weights.transpose(-1, -2), g)
-            d_scores = _score_gradient(g, cut.v, delta[:, :, start:stop] * share).mul_(weights)
             d_q[:, :, start:stop] = _product(d_scores, cut.k).mul_(block.scale)
             found_k = _product(d_scores.transpose(-1, -2), cut.q).mul_(block.scale)
             for total, found in ((d_k, found_k), (d_v, found_v)):
@@ -115,8 +142,11 @@ class Products:
 KERNELS: dict[KernelName, Kernel] = {"products": Products(), **({"flash": Flash()} if _flash is not None else {})}
 
 
-def _weights(block: Block) -> tuple[Tensor, Tensor]:
-    """The weights (H, B, Q, K) in q's type, and the logarithm (H, B, Q) of each query's sum of exponentials."""
+def _weights(block: Block) -> tuple[Tensor, Tensor | None]:
+    """The weights (H, B, Q, K) in q's type, and the logarithm (H, B, Q) of each query's sum of exponentials.
+
+    Where the block is alone, nobody asks for the logarithm.
+    """
     exact = torch.promote_types(block.q.dtype, torch.float32)
     q, k = block.q.to(exact).flatten(0, 1), block.k.to(exact).flatten(0, 1).transpose(1, 2)
     mask = torch.zeros((), dtype=exact)
@@ -126,10 +156,10 @@ def _weights(block: Block) -> tuple[Tensor, Tensor]:
     with _exact_products(block.q.dtype):
         scores = torch.baddbmm(mask, q, k, alpha=block.scale)
     weights = scores.softmax(-1)
-    # The greatest score and its weight give the sum: two reductions instead of an exponential of everything.
-    logs = scores.amax(-1) - weights.amax(-1).log()
     shape = block.q.shape[:3]
-    return weights.to(block.q.dtype).view(*shape, -1), logs.view(shape)
+    # The greatest score and its weight give the sum: two reductions instead of an exponential of everything.
+    logs = None if block.alone else (scores.amax(-1) - weights.amax(-1).log()).view(shape)
+    return weights.to(block.q.dtype).view(*shape, -1), logs
 
 
 @contextmanager
@@ -168,7 +198,8 @@ def _cuts(block: Block) -> list[Block]:
     n = max(1, round(length / QUERIES_AT_ONCE))
     edges = [length * i // n for i in range(n + 1)]
     return [
-        Block(block.q[:, :, start:stop], block.k[:, :, :stop], block.v[:, :, :stop], True, block.scale) for start, stop in pairwise(edges)
+        Block(block.q[:, :, start:stop], block.k[:, :, :stop], block.v[:, :, :stop], True, block.scale, block.alone)
+        for start, stop in pairwise(edges)
     ]
 
 
@@ -206,6 +237,6 @@ def measure_kernels(n_heads: int, width: int, length: int, dtype: torch.dtype, r
             for causal in (True, False):
                 block = Block(q, k, v, causal, width**-0.5)
                 out, log_sum, kept = kernel.forward(block)
-                kernel.backward(block, given, out, log_sum, kept)
+                kernel.backward(block, given, None if log_sum is None else Merged(out, log_sum), kept)
             found[name].append(time.perf_counter() - began)
     return {name: min(seconds[1:]) for name, seconds in found.items()}
