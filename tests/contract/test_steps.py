@@ -17,9 +17,11 @@ from luthier.core.options import kind_of
 from luthier.data.decisions import KeyStep
 from luthier.data.pipeline import DEFAULT_STEPS, Prepare, clean
 from luthier.data.steps import AnyKeyStep, AnyRowStep, AnyStep
+from luthier.data.tools import Tools
 
 STEPS = get_args(AnyStep)
 ROW_STEPS = get_args(AnyRowStep)
+TOOLS = Tools(count_tokens=lambda texts: [len(text.split()) for text in texts])
 
 DIRT = [
     "",
@@ -45,6 +47,13 @@ DIRT = [
     "“q”",
     "👩\u200d👩",
     "\u3000全角",
+    "> quoted\nOn 3 May 2025, Ann wrote:\n> more",
+    "Kind regards\n\nAnn Lee\nTel. 01632 960000",
+    "-- \nAnn",
+    "pаypal Mосква",
+    "See [1] that [[1]edit]. It is so! Is it? Yes. No.",
+    "# Heading\n\n**bold** [link](http://x.example)",
+    "This sentense has one slip in its second word.",
 ]
 texts = st.one_of(st.sampled_from(DIRT), st.lists(st.sampled_from(DIRT), max_size=4).map(" ".join), st.text(max_size=60))
 
@@ -77,7 +86,7 @@ def data_sets(draw: st.DrawFn) -> list[AnyExample]:
 
 def test_the_table_is_its_two_halves() -> None:
     assert set(STEPS) == {*get_args(AnyRowStep), *get_args(AnyKeyStep)}
-    assert {type(step) for step in DEFAULT_STEPS} == set(STEPS)
+    assert {type(step) for step in DEFAULT_STEPS} <= set(STEPS)
 
 
 @pytest.mark.parametrize("kind", STEPS)
@@ -103,7 +112,7 @@ def test_a_row_step_is_pure(kind: Any, example: AnyExample) -> None:
 @given(rows=data_sets())
 @settings(max_examples=60, deadline=None)
 def test_every_row_is_kept_or_dropped_with_a_reason(kind: Any, rows: list[AnyExample]) -> None:
-    cleaned = clean(rows, [kind()])
+    cleaned = clean(rows, [kind()], tools=TOOLS)
     left = [row.example.id for row in cleaned.kept]
     gone = [row.example.id for row in cleaned.dropped]
     assert sorted(left + gone) == sorted(row.id for row in rows)
@@ -117,8 +126,8 @@ def test_every_row_is_kept_or_dropped_with_a_reason(kind: Any, rows: list[AnyExa
 @given(rows=data_sets())
 @settings(max_examples=150, deadline=None)
 def test_a_step_that_does_not_decode_is_idempotent(kind: Any, rows: list[AnyExample]) -> None:
-    once = clean(rows, [kind()])
-    again = clean([row.example for row in once.kept], [kind()])
+    once = clean(rows, [kind()], tools=TOOLS)
+    again = clean([row.example for row in once.kept], [kind()], tools=TOOLS)
     assert [row.example for row in again.kept] == [row.example for row in once.kept]
     assert again.dropped == ()
     assert again.changed() == {}

@@ -27,9 +27,10 @@ _PARAGRAPHS = frozenset(["p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", 
 
 _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][-\w:.]*(?:\s*=\s*(?:"[^"<>]*"|'[^'<>]*'|[^\s"'<>`=]+))?)*"""
 _TAG = re.compile(rf"<(/?)([A-Za-z][A-Za-z0-9:]*)({_ATTRIBUTES})\s*(/?)>")
-_COMMENT = re.compile(r"<!--.*?-->|<!doctype\b[^<>]*>", re.DOTALL | re.IGNORECASE)
+_DOCTYPE = re.compile(r"<!doctype\b[^<>]*>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#(\d{1,7})|#[xX]([0-9A-Fa-f]{1,6})|([A-Za-z][A-Za-z0-9]{1,31}));")
 _CODE = re.compile(r"(^[ \t]*```.*?^[ \t]*```[^\n]*$|`[^`\n]+`)", re.MULTILINE | re.DOTALL)
+_PAGE = re.compile(r"(?:<!doctype\s+html|<html[\s>]|<head[\s>]|<body[\s>])", re.IGNORECASE)
 _SPEAKS = re.compile(r"\b(?:x?html5?|xml|css|svg|markup|jsx|javascript|jquery|php|hyperlinks?|iframes?|divs?|xss)\b", re.IGNORECASE)
 
 
@@ -38,17 +39,38 @@ def without_code(text: str, change: Callable[[str], str]) -> str:
     return "".join(part if i % 2 else change(part) for i, part in enumerate(_CODE.split(text)))
 
 
+def is_page(text: str) -> bool:
+    """Whether the text is a whole HTML page, behind byte-order marks, space, comments and an XML declaration."""
+    at = 0
+    while at < len(text):
+        if text[at].isspace() or text[at] == "\ufeff":
+            at += 1
+        elif text.startswith(("<!--", "<?xml"), at):
+            mark = ">" if text[at + 1] == "?" else "-->"
+            end = text.find(mark, at)
+            if end < 0:
+                return False
+            at = end + len(mark)
+        else:
+            return bool(_PAGE.match(text, at))
+    return False
+
+
 def has_markup(text: str) -> bool:
     """Whether anything in the text, code left out, is certainly HTML."""
     if "<" not in text and "&" not in text:
         return False
     prose = "".join(_CODE.split(text)[::2])
-    return bool(_real_tags(prose) or _COMMENT.search(prose) or any(_is_entity(found) for found in _ENTITY.finditer(prose)))
+    return bool(_real_tags(prose) or _comments(prose) or any(_is_entity(found) for found in _ENTITY.finditer(prose)))
 
 
 def speaks_of_markup(text: str) -> bool:
     """Whether the text, its tags and entities left out, is about HTML or code, so that tags are likely its subject."""
-    return bool(_SPEAKS.search(_ENTITY.sub(" ", _TAG.sub(" ", _COMMENT.sub(" ", text)))))
+    pieces, at = [], 0
+    for begin, end in _comments(text):
+        pieces.append(text[at:begin])
+        at = max(at, end)
+    return bool(_SPEAKS.search(_ENTITY.sub(" ", _TAG.sub(" ", " ".join([*pieces, text[at:]])))))
 
 
 def shown_text(text: str) -> str:
@@ -84,6 +106,18 @@ def _real_tags(text: str) -> frozenset[int]:
     return frozenset(tag.start() for tag in found if is_real(tag))
 
 
+def _comments(text: str) -> list[tuple[int, int]]:
+    """Where the closed comments and document types of the text begin and end, in order."""
+    spans: list[tuple[int, int]] = []
+    begin = text.find("<!--")
+    while begin >= 0 and (end := text.find("-->", begin + 4)) >= 0:
+        spans.append((begin, end + 3))
+        begin = text.find("<!--", end + 3)
+    for found in _DOCTYPE.finditer(text):
+        spans.append(found.span())
+    return sorted(spans)
+
+
 def _is_entity(found: re.Match[str]) -> bool:
     decimal, hexadecimal, name = found.groups()
     if name is not None:
@@ -93,7 +127,7 @@ def _is_entity(found: re.Match[str]) -> bool:
 
 def _only(text: str, tags: frozenset[int]) -> str:
     """The text with every `<` and `&` escaped that does not begin markup, so that a parser can be let at it."""
-    comments = frozenset(found.start() for found in _COMMENT.finditer(text))
+    comments = frozenset(begin for begin, _ in _comments(text))
     entities = frozenset(found.start() for found in _ENTITY.finditer(text) if _is_entity(found))
 
     def escaped(found: re.Match[str]) -> str:

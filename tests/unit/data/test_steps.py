@@ -19,9 +19,10 @@ def after(step: RowStep, text: str) -> str:
     return decision.example.texts()[0] if isinstance(decision, Changed) else text
 
 
-def mangled(text: str, times: int, wrong: str = "sloppy-windows-1252") -> str:
+def mangled(text: str, times: int, wrong: str = "cp1252") -> str:
+    table = [bytes([byte]).decode(wrong, "ignore") or chr(byte) for byte in range(256)]
     for _ in range(times):
-        text = text.encode("utf-8").decode(wrong)
+        text = "".join(table[byte] for byte in text.encode("utf-8"))
     return text
 
 

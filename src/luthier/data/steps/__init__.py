@@ -4,25 +4,48 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from luthier.data.steps.c4_quality import C4Quality
+from luthier.data.steps.email_debris import EmailDebris
 from luthier.data.steps.exact_duplicates import ExactDuplicates
+from luthier.data.steps.fineweb_quality import FinewebQuality
+from luthier.data.steps.gopher_quality import GopherQuality
+from luthier.data.steps.gopher_repetition import GopherRepetition
 from luthier.data.steps.html_to_text import HtmlToText
+from luthier.data.steps.languages import Languages
 from luthier.data.steps.length import Length
+from luthier.data.steps.look_alikes import LookAlikes
+from luthier.data.steps.markup_to_text import MarkupToText
 from luthier.data.steps.near_duplicates import NearDuplicates
 from luthier.data.steps.repair_encoding import RepairEncoding
+from luthier.data.steps.token_length import TokenLength
+from luthier.data.steps.typos import Typos
 from luthier.data.steps.whitespace import Whitespace
 
-AnyRowStep: TypeAlias = RepairEncoding | HtmlToText | Whitespace | Length
+AnyRowStep: TypeAlias = (
+    RepairEncoding | HtmlToText | Whitespace | Length | MarkupToText | LookAlikes | EmailDebris | Typos | Languages | TokenLength
+    | GopherQuality | GopherRepetition | C4Quality | FinewebQuality
+)  # fmt: skip
 AnyKeyStep: TypeAlias = ExactDuplicates | NearDuplicates
-AnyStep: TypeAlias = RepairEncoding | HtmlToText | Whitespace | Length | ExactDuplicates | NearDuplicates
+AnyStep: TypeAlias = AnyRowStep | AnyKeyStep
 
 __all__ = [
     "AnyKeyStep",
     "AnyRowStep",
     "AnyStep",
+    "C4Quality",
+    "EmailDebris",
     "ExactDuplicates",
+    "FinewebQuality",
+    "GopherQuality",
+    "GopherRepetition",
     "HtmlToText",
+    "Languages",
     "Length",
+    "LookAlikes",
+    "MarkupToText",
     "NearDuplicates",
     "RepairEncoding",
+    "TokenLength",
+    "Typos",
     "Whitespace",
 ]

@@ -5,31 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import ftfy
-
 from luthier.core.examples import AnyExample
 from luthier.data.decisions import Changed, Kept, changed_or_kept
-
-# Only what undoes a wrong decoding: quotes, ligatures, full-width letters and line ends are the writer's own choice.
-_CONFIG = ftfy.TextFixerConfig(
-    unescape_html=False,
-    remove_terminal_escapes=False,
-    fix_latin_ligatures=False,
-    fix_character_width=False,
-    uncurl_quotes=False,
-    fix_line_breaks=False,
-    remove_control_chars=False,
-    normalization=None,
-    explain=False,
-)
+from luthier.data.mojibake import repaired
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepairEncoding:
-    """Repairs mojibake (`cafÃ©` for `café`), nested mojibake and lone surrogates; clean text is left as it is.
+    """Repairs mojibake (`cafÃ©` for `café`), nested mojibake and halves of surrogate pairs; clean text is left as it is.
 
-    A decoder: it runs once, on raw text. Source: ftfy (Speer, 2019, doi:10.5281/zenodo.2591652), with every repair
-    switched off that is a matter of taste.
+    Found are texts, and stretches of texts, whose UTF-8 was read as one of 23 encodings, each time any of them. What was
+    lost on the way (bytes replaced by a question mark or left out) cannot be brought back. A decoder: it runs once, on raw text.
     """
 
     kind: Literal["repair_encoding"] = "repair_encoding"
@@ -37,8 +23,4 @@ class RepairEncoding:
 
     def apply(self, example: AnyExample) -> Kept | Changed:
         """`Changed` where a text was mojibake."""
-        return changed_or_kept(example, example.map_text(_repaired), "wrongly decoded characters")
-
-
-def _repaired(text: str) -> str:
-    return text if text.isascii() else ftfy.fix_text(text, _CONFIG)
+        return changed_or_kept(example, example.map_text(repaired), "wrongly decoded characters")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample, Labelled
+from luthier.core.options import option
 from luthier.data.decisions import Changed, Kept, changed_or_kept
 
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
@@ -20,7 +21,6 @@ _TAGS = re.compile("(\U0001f3f4[\U000e0020-\U000e007f]+)|[\U000e0000-\U000e007f]
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
 _FENCE = re.compile(r"(^[ \t]*```.*?^[ \t]*```[^\n]*$)", re.MULTILINE | re.DOTALL)
-_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 # A run of spaces after a word; the line is not indented (code, lists) and draws no table.
 _RUN = re.compile(r"(?<=\S) {2,}")
 _DRAWN = re.compile(r"^[ \t]|\||^[-=+~ ]+$|\t")
@@ -29,20 +29,24 @@ _BLANK_LINES = re.compile(r"\n{4,}")
 
 @dataclass(frozen=True, kw_only=True)
 class Whitespace:
-    r"""Removes control and invisible characters, brings text to Unicode's NFC form, and tidies space.
+    r"""Removes control and invisible characters, brings text to one of Unicode's forms, and tidies space.
 
     Line breaks become `\n`, exotic spaces plain ones; space at line ends goes, runs of spaces inside a line become
     one, more than two blank lines become two. Indentation, tables drawn with characters and fenced code keep their
-    shape. A label is stripped.
+    shape. A label is stripped. Forms: Unicode Standard Annex 15.
     """
 
     kind: Literal["whitespace"] = "whitespace"
+    form: Literal["NFC", "NFKC"] = option(
+        "NFC", about="Unicode form: NFC joins letters and their marks; NFKC also makes ﬁ, ², ① and Ａ plain fi, 2, 1 and A",
+        why="it changes how text is coded, never what it says",
+    )
     decodes: ClassVar[bool] = False
 
     def apply(self, example: AnyExample) -> Kept | Changed:
         """`Changed` with what was found: control or invisible characters, Unicode form, space."""
         visible = example.map_text(_visible)
-        composed = visible.map_text(_composed)
+        composed = visible.map_text(lambda text: text if text.isascii() else unicodedata.normalize(self.form, text))
         tidy = composed.map_text(_tidy)
         if isinstance(tidy, Labelled) and tidy.label is not None and tidy.label.strip():
             tidy = dataclasses.replace(tidy, label=tidy.label.strip())
@@ -58,13 +62,9 @@ def _visible(text: str) -> str:
     return _LONE_SURROGATE.sub("\ufffd", text)
 
 
-def _composed(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
 def _tidy(text: str) -> str:
     # Ends and heads of lines first: whether a line is indented or drawn must not change afterwards.
-    text = _TRAILING.sub("", _SPACES.sub(" ", text)).rstrip()
+    text = "\n".join(line.rstrip(" \t") for line in _SPACES.sub(" ", text).split("\n")).rstrip()
     text = _without_head(_BLANK_LINES.sub("\n\n\n", text))
     # split keeps what the pattern captured: every second part is fenced code.
     return "".join(part if i % 2 else _tidy_prose(part) for i, part in enumerate(_FENCE.split(text)))
