@@ -18,6 +18,7 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
 from luthier.core.progress import duration
 from luthier.core.runs import Run
+from luthier.stages.beside import beside_of
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
@@ -98,11 +99,14 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     recipe = load_recipe(path, overrides)
     verify(recipe.data)
     with tempfile.TemporaryDirectory() as folder:
-        recorded = Run(runs / recipe.name).split
-        if recorded.is_file():  # rows keep the sides that an earlier run gave them
+        run = Run(runs / recipe.name)
+        beside = beside_of(recipe, run, runs)
+        if run.split.is_file():  # rows keep the sides that an earlier run gave them
             (Path(folder) / "data").mkdir()
-            shutil.copy(recorded, Path(folder) / "data" / recorded.name)
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
+            shutil.copy(run.split, Path(folder) / "data" / run.split.name)
+            if run.kept.is_file():
+                (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder), beside)
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
     keep_freed_memory()
     where = device()
