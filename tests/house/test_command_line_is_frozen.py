@@ -26,9 +26,8 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
     "prepare": [RECIPE, SET, RUNS, JSON],
     "tune": [RECIPE, SET, RUNS, JSON],
     "evaluate": [RECIPE, SET, RUNS, JSON],
-    "show": [("RECIPE|RUN", "required"), ("--rows", "N", 3), ("--against", "RUN", None), RUNS, JSON],
-    "curve": [RECIPE, SET, RUNS, JSON],
-    "erase": [("COLUMN", "required"), ("VALUE", "required"), ("--sources", "", False), ("--yes", "", False), RUNS, JSON],
+    "show": [("RECIPE|RUN", "required"), ("--rows", "N", 3), RUNS, JSON],
+    "rows": [("RUN", "required"), ("-o --out", "OUT", "required"), ("--side", "SIDE", None), ("--layout", "LAYOUT", None), RUNS, JSON],
     "compare": [("RUN RUN…", "required"), ("--page", "FILE", None), RUNS, JSON],
     "report": [("RUN", "required"), RUNS, JSON],
     "predict": [

@@ -10,6 +10,7 @@ from luthier.core.jsonvalue import Json, dump
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 ROLES: tuple[str, ...] = get_args(Role)
+_MOST_WEIGHT = 1e30
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def from_dict(value: Mapping[str, Json]) -> Message:
     if role not in ROLES:
         raise ValueError(f"a message's role is {role!r}, not one of {', '.join(ROLES)}")
     weight = value.get("weight")
-    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf")):
+    if weight is not None and (isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < _MOST_WEIGHT):
         raise ValueError(f"a message's weight is {weight!r}, not a number of 0 or more")
     return Message(
         role=role,  # type: ignore[arg-type]

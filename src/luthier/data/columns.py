@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, Self, TypedDict
 
 from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
 from luthier.data.record import RowError
+
+_MOST_LISTED = 40
 
 
 class Common(TypedDict):
@@ -40,9 +42,14 @@ class Sample:
         """Whether any record has this column."""
         return path in self.columns or any(lookup(record, path) is not None for record in self.records)
 
+    def mostly(self, path: str, fits: Callable[[Json], bool]) -> bool:
+        """Whether there are values in the column, and at least nine in ten fit: a few rows may be broken."""
+        values = self.values(path)
+        return bool(values) and sum(map(fits, values)) >= 0.9 * len(values)
+
     def holds_texts(self, path: str) -> bool:
-        """Whether the column's values can be read as texts: none of them is a list or an object."""
-        return not any(isinstance(value, list | Mapping) for value in self.values(path))
+        """Whether the column's values can be read as texts: they are no lists and no objects."""
+        return not self.values(path) or self.mostly(path, is_single)
 
     def pick(self, names: Sequence[str], taken: Sequence[str | None] = ()) -> str | None:
         """The first column, in the order of `names`, that is spelled like one of them and is not taken."""
@@ -50,6 +57,11 @@ class Sample:
         for column in self.columns:
             spelled.setdefault(normal(column), column)
         return next((spelled[name] for name in names if name in spelled and spelled[name] not in taken), None)
+
+
+def is_single(value: Json) -> bool:
+    """Whether a value is a text, a number or a truth value, and no list or object."""
+    return not isinstance(value, list | Mapping)
 
 
 class Layout(Protocol):
@@ -77,6 +89,12 @@ class Layout(Protocol):
     def example(self, record: Mapping[str, Json], row_id: str, common: Common) -> AnyExample:
         """The example in a record; RowError if its values do not make one."""
 
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The columns that the example was made of, in the order in which the layout has them.
+
+        `style` are the row's columns as they were spelled, empty where nothing is known of them.
+        """
+
     def said(self) -> str:
         """What the rows are, in words."""
 
@@ -87,7 +105,7 @@ def normal(name: str) -> str:
 
 
 def lookup(record: Mapping[str, Json], path: str) -> Json:
-    """The value of a column, or of a path `a.b` into one; None where there is none."""
+    """The value of a column, or of a path `a.b` into one; None where there is none. `a.*` is the texts of a list with a space between."""
     if path in record:
         return record[path]
     value: Json = record
@@ -96,9 +114,35 @@ def lookup(record: Mapping[str, Json], path: str) -> Json:
             value = value.get(part)
         elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
             value = value[int(part)]
+        elif isinstance(value, list) and part == "*" and value and all(isinstance(one, str) for one in value):
+            value = " ".join(str(one) for one in value)
         else:
             return None
     return value
+
+
+def put(record: dict[str, Json], path: str, value: Json, style: Mapping[str, Json]) -> dict[str, Json]:
+    """Write a value into a column, or along a path `a.b` into the column that the row had (`style`); gives the record, changed."""
+    top, _, rest = path.partition(".")
+    if path in style or not rest or top not in style:
+        record[path] = value
+        return record
+    record[top] = _with(record.get(top, style[top]), rest.split("."), value)
+    return record
+
+
+def _with(whole: Json, path: list[str], value: Json) -> Json:
+    """A value with another one in it at a path."""
+    if not path:
+        return value
+    if path[0] == "*":
+        return [value]
+    if isinstance(whole, Mapping):
+        return {**whole, path[0]: _with(whole.get(path[0]), path[1:], value)}
+    if isinstance(whole, Sequence) and not isinstance(whole, str) and path[0].isdigit() and int(path[0]) < len(whole):
+        at = int(path[0])
+        return [*whole[:at], _with(whole[at], path[1:], value), *whole[at + 1 :]]
+    return whole if value in (None, "", []) else {path[0]: _with(None, path[1:], value)}
 
 
 def text_of(record: Mapping[str, Json], path: str) -> str:
@@ -148,15 +192,16 @@ def unpacked(value: Json, what: str) -> Json:
     if isinstance(value, str):
         try:
             found: Json = json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             raise RowError(f"{what} holds a text that is not JSON") from None
         return found
     return value
 
 
 def listing(names: Sequence[str]) -> str:
-    """Names in quotes, as a sentence lists them."""
-    return ", ".join(f'"{name}"' for name in names)
+    """Names in quotes, as a sentence lists them; of very many the first."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(f'"{name}"' for name in names[:_MOST_LISTED]) + more
 
 
 def _absent(record: Mapping[str, Json], path: str) -> str:

@@ -7,22 +7,19 @@ what usually breaks a load), then a guess from the lines that hold the evidence.
 from __future__ import annotations
 
 import codecs
-import contextlib
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
 
 import charset_normalizer
 
 from luthier.core.errors import LuthierError
-from luthier.data.record import BadRow, RawFile
+from luthier.data.opening import head, opened
+from luthier.data.record import OR_DROP, BadRow, RawFile
 
-HEAD_BYTES = 1 << 16
 CHUNK_BYTES = 1 << 18
+MAX_LINE = 1 << 26
+"""A longer line, in bytes (in UTF-16 and UTF-32: characters), is a bad row, of which no more is ever held."""
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -38,6 +35,7 @@ _MAGIC = ((b"PK\x03\x04", "a ZIP archive or an office document", "unpack it, or 
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\v\x1b\x08\x1a")) + b"\x7f"
 _SHARE_BINARY = 0.05
 _EVIDENCE_BYTES = 1 << 16
+_META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{1,40})", re.IGNORECASE)
 _CHAOS = 0.07  # how much messier the text may look as Western and still be taken for it: accents in every word cost it 0.06
 _OLD = [
     "cp437", "cp720", "cp737", "cp775", "cp850", "cp852", "cp855", "cp857", "cp858", "cp860", "cp861", "cp862", "cp863", "cp864", "cp865",
@@ -48,39 +46,15 @@ _OLD = [
 _SIGN_IN_WORD = re.compile(r"[^\W\d_](?![’'\u00ad·-])[^\w\s\x00-\x7f][^\W\d_]")
 
 
-@contextlib.contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked if they are gzip; what goes wrong while reading becomes an error that names the file."""
-    try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if packed:
-                with gzip.open(raw, "rb") as file:
-                    yield file  # type: ignore[misc]
-            else:
-                yield raw
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        raise LuthierError(str(path), f"the gzip data is damaged or cut off ({error})", "fetch or pack the file again") from error
-    except OSError as error:
-        raise LuthierError(str(path), f"it cannot be read: {error.strerror or error}", "check the file and its permissions") from error
-
-
-def head(path: Path, n_bytes: int = HEAD_BYTES) -> bytes:
-    """The first bytes of the (unpacked) file."""
-    with opened(path) as file:
-        return file.read(n_bytes)
-
-
-def detect(path: Path, given: str | None = None) -> str:
-    """The name of the encoding that `path` is in; `given` is believed.
+def detect(file: RawFile, given: str | None = None) -> str:
+    """The name of the encoding that a file is in; `given` is believed.
 
     Raises:
         LuthierError: the file is not text, its encoding is unknown, or it cannot be told.
 
     """
-    start = head(path)
-    refuse_binary(path, start)
+    start = head(file)
+    refuse_binary(file, start)
     marked = next((name for mark, name in _BOMS if start.startswith(mark)), None)
     if given is not None:
         wanted = _known(given)
@@ -90,18 +64,20 @@ def detect(path: Path, given: str | None = None) -> str:
     wide = _unmarked_utf16(start)
     if wide is not None:
         return wide
-    return "utf-8" if _is_utf8(path) else _legacy(path)
+    if _is_utf8(file):
+        return "utf-8"
+    return _declared(start) or _legacy(file)
 
 
-def refuse_binary(path: Path, start: bytes) -> None:
+def refuse_binary(file: RawFile, start: bytes) -> None:
     """Raise if these first bytes are not those of a text file."""
     for magic, what, fix in _MAGIC:
         if start.startswith(magic):
-            raise LuthierError(str(path), f"this is {what}, not text", fix)
+            raise LuthierError(file.where, f"this is {what}, not text", fix)
     if any(start.startswith(mark) for mark, _ in _BOMS) or _unmarked_utf16(start) is not None:
         return
     if start and len(start) - len(start.translate(None, _CONTROLS)) > _SHARE_BINARY * len(start):
-        raise LuthierError(str(path), "this is a binary file, not text", "give a CSV, TSV, JSON, JSONL, Parquet or text file")
+        raise LuthierError(file.where, "this is a binary file, not text", "give a CSV, TSV, JSON, JSONL, Parquet or text file")
 
 
 def _known(name: str) -> str:
@@ -123,11 +99,22 @@ def _unmarked_utf16(start: bytes) -> str | None:
     return "utf-16-be" if even > 0.4 and odd < 0.1 else None
 
 
-def _is_utf8(path: Path) -> bool:
+def _declared(start: bytes) -> str | None:
+    """What a web page that is not UTF-8 says of itself (HTML Standard, 13.2.3.2: a `meta` element near the beginning)."""
+    found = _META_CHARSET.search(start, 0, 4096)
+    try:
+        name = None if found is None else codecs.lookup(found[1].decode("ascii")).name
+    except LookupError:
+        return None
+    # As browsers do: what calls itself Latin-1 or ASCII is written on Windows, and UTF-8 it is not.
+    return "cp1252" if name in ("iso8859-1", "ascii") else None if name == "utf-8" else name
+
+
+def _is_utf8(file: RawFile) -> bool:
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with opened(path) as file:
-            while chunk := file.read(CHUNK_BYTES):
+        with opened(file) as raw:
+            while chunk := raw.read(CHUNK_BYTES):
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -135,15 +122,15 @@ def _is_utf8(path: Path) -> bool:
     return True
 
 
-def _legacy(path: Path) -> str:
+def _legacy(file: RawFile) -> str:
     """The encoding of a file that is not all UTF-8, judged by its lines that are not ASCII.
 
     A file most of whose telling lines are valid UTF-8 is UTF-8 with some broken rows: legacy text is hardly ever valid by chance.
     """
     n_valid = n_invalid = n_kept_bytes = 0
     evidence: list[bytes] = []
-    with opened(path) as file:
-        while line := file.readline(CHUNK_BYTES):
+    with opened(file) as raw:
+        while line := raw.readline(CHUNK_BYTES):
             if line.isascii():
                 continue
             try:
@@ -156,10 +143,10 @@ def _legacy(path: Path) -> str:
                     n_kept_bytes += len(line)
     if n_valid > n_invalid:
         return "utf-8"
-    return _guess(b"".join(evidence), path)
+    return _guess(b"".join(evidence), file)
 
 
-def _guess(evidence: bytes, path: Path) -> str:
+def _guess(evidence: bytes, file: RawFile) -> str:
     """The likeliest encoding of these bytes; of those equally likely, that of Western Windows, in which most such files are written.
 
     Encodings of DOS and old Macs have letters where Windows has the euro sign, dashes and curly quotes, so that any of these would
@@ -174,7 +161,7 @@ def _guess(evidence: bytes, path: Path) -> str:
             if any(match.chaos <= best.chaos + _CHAOS and match.coherence >= best.coherence - 0.05 for match in western):
                 return "cp1252"
             return codecs.lookup(best.encoding).name
-    raise LuthierError(str(path), "its encoding cannot be told", _ENCODING_FIX)
+    raise LuthierError(file.where, "its encoding cannot be told", _ENCODING_FIX)
 
 
 def lines(file: RawFile) -> Iterator[tuple[int, str] | BadRow]:
@@ -183,7 +170,7 @@ def lines(file: RawFile) -> Iterator[tuple[int, str] | BadRow]:
     Lines end at line feeds, with or without a carriage return, or in files without line feeds at carriage returns; never at the
     Unicode separators inside a text.
     """
-    start = head(file.path)
+    start = head(file)
     old_mac = b"\r" in start and b"\n" not in start
     by_bytes = not old_mac and "\n".encode(file.encoding) == b"\n"
     for number, line in enumerate(_byte_lines(file) if by_bytes else _text_lines(file, "\r" if old_mac else "\n"), 1):
@@ -199,21 +186,41 @@ def lines(file: RawFile) -> Iterator[tuple[int, str] | BadRow]:
 
 def _byte_lines(file: RawFile) -> Iterator[str | BadRow]:
     """For encodings in which a line break is the byte 10: each line is decoded by itself, so that one bad line spoils no other."""
-    with opened(file.path) as raw:
-        for number, line in enumerate(raw, 1):
-            line = line.removesuffix(b"\n").removesuffix(b"\r")  # noqa: PLW2901
+    with opened(file) as raw:
+        number = 0
+        while line := raw.readline(MAX_LINE):
+            number += 1
+            if len(line) == MAX_LINE and not line.endswith(b"\n"):
+                yield BadRow(file.place(number), f"the line is longer than {MAX_LINE:,} bytes", _LINE_FIX)
+                _skip_line(raw)
+                continue
+            line = line.removesuffix(b"\n").removesuffix(b"\r")
             try:
                 yield line.decode(file.encoding)
             except UnicodeError as error:
                 yield BadRow(file.place(number), _undecodable(error, file.encoding), _ENCODING_FIX)
 
 
+def _skip_line(raw: io.BufferedReader) -> None:
+    """Go on to the next line, holding no more than the reader's buffer."""
+    while piece := raw.peek():
+        at = piece.find(b"\n")
+        raw.read(len(piece) if at < 0 else at + 1)
+        if at >= 0:
+            return
+
+
 def _text_lines(file: RawFile, newline: str) -> Iterator[str | BadRow]:
     number = 0
-    with opened(file.path) as raw, io.TextIOWrapper(raw, encoding=file.encoding, newline=newline) as text:
+    with opened(file) as raw, io.TextIOWrapper(raw, encoding=file.encoding, newline=newline) as text:
         try:
-            for line in text:
+            while line := text.readline(MAX_LINE):
                 number += 1
+                if len(line) == MAX_LINE and not line.endswith(newline):
+                    yield BadRow(file.place(number), f"the line is longer than {MAX_LINE:,} characters", _LINE_FIX)
+                    while len(line := text.readline(CHUNK_BYTES)) == CHUNK_BYTES and not line.endswith(newline):
+                        pass
+                    continue
                 yield line.removesuffix(newline).removesuffix("\r")
         except UnicodeError as error:
             problem = "here or a little later, " + _undecodable(error, file.encoding)
@@ -230,7 +237,7 @@ def chunks(file: RawFile) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(file.encoding)()
     line = 1
     first = True
-    with opened(file.path) as raw:
+    with opened(file) as raw:
         while True:
             piece = raw.read(CHUNK_BYTES)
             try:
@@ -249,6 +256,7 @@ def chunks(file: RawFile) -> Iterator[str]:
                 return
 
 
+_LINE_FIX = f"part it into several rows{OR_DROP}"
 _NUL_FIX = "remove it; the file may have been damaged, or be in UTF-16: then set encoding under [data]"
 _ENCODING_FIX = 'save the file as UTF-8, or name its encoding under [data], for example encoding = "cp1252"'
 

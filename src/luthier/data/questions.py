@@ -11,9 +11,10 @@ from luthier.core.jsonvalue import Json
 from luthier.data.columns import lookup
 from luthier.data.record import BadRow, RowError
 from luthier.data.shapes import LAYOUTS
+from luthier.data.source import records_of
 from luthier.data.survey import SourceFile, survey
 
-TRUTHS = ("label", "completion", "output")
+TRUTHS = ("label", "completion", "output", "answers")
 """The roles that say what is right, and so what a row may lack while it waits."""
 
 
@@ -41,7 +42,7 @@ def _questions_of(one: SourceFile, layout: str, fields: Mapping[str, str]) -> It
     shape = LAYOUTS[layout](fields)
     truths = [column for role, column in fields.items() if role in TRUTHS]
     asked = {role: column for role, column in fields.items() if role not in TRUTHS and role in shape.needs}
-    for n, row in enumerate(one.reader.read(one.file), 1):
+    for n, row in enumerate(records_of(one), 1):
         if isinstance(row, BadRow):
             yield row
             continue

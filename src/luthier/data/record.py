@@ -11,16 +11,26 @@ from luthier.core.jsonvalue import Json
 
 OR_DROP = ', or set bad_rows = "drop" under [data] to leave such rows out'
 """How a fix ends where rows may be left out; rows that wait for an answer may not."""
+_LONGEST_SAID = 600
 MEND = f"mend the row{OR_DROP}"
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file to read: where it is, how messages call it, and how its bytes become text."""
+    """A file to read: where it is, how messages call it, and how its bytes become text.
+
+    `member` is the file's path inside the archive that stands at `path`, '' for a file that stands there itself.
+    """
 
     path: Path
     name: str
     encoding: str = "utf-8"
+    member: str = ""
+
+    @property
+    def where(self) -> str:
+        """The file as errors name it: a path that can be opened, with the member behind it."""
+        return f"{self.path}/{self.member}" if self.member else str(self.path)
 
     def place(self, line: int) -> str:
         """`file:line`, as rows and errors name it."""
@@ -46,9 +56,21 @@ class BadRow:
     problem: str
     fix: str = MEND
 
+    def __post_init__(self) -> None:
+        # A row may be broken by what it holds, and its names and values stand in what is said of it.
+        object.__setattr__(self, "problem", printable(self.problem))
+
     def as_error(self) -> LuthierError:
         """The error that this row is when bad rows are not allowed."""
         return LuthierError(self.source, self.problem, self.fix)
+
+
+def printable(text: str) -> str:
+    """A text that a message can hold: no longer than `_LONGEST_SAID`, and of characters that can be seen."""
+    short = text if len(text) <= _LONGEST_SAID else f"{text[: _LONGEST_SAID // 2]} … {text[-_LONGEST_SAID // 2 :]}"
+    if short.isprintable():
+        return short
+    return "".join(one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode("ascii") for one in short)
 
 
 class RowError(ValueError):

@@ -13,7 +13,7 @@ from luthier.core.options import option, required
 from luthier.core.plain_words import nearest
 from luthier.core.proofs import Proof
 from luthier.evaluate.estimates import CONFIDENCE, Comparison, Estimate
-from luthier.evaluate.metrics import METRICS, OF_LIKELIHOOD, TASK_METRICS, Task, goal_metrics
+from luthier.evaluate.metrics import METRICS, OF_LIKELIHOOD, TASK_METRICS, TUNED, Task, goal_metrics
 
 Verdict: TypeAlias = Literal["ship", "hold"]
 ALPHA = 0.05
@@ -25,7 +25,9 @@ MOST_ROWS = 1_000_000
 class Goal:
     """The recipe's [goal] section: what is wanted, how it is measured, and what would be good enough."""
 
-    task: Task = required(about='what the model is for: "classify", "answer", "chat" or "pretrain"')
+    task: Task = required(
+        about='what the model is for: "classify", "answer", "chat" or "pretrain"; "prefer", "regress" and "tag" can be prepared, not tuned'
+    )
     about: str = option("", about="the goal in a sentence, for people")
     metric: str | None = option(None, about="the number that decides", why="the task's own: macro_f1, exact_match, chrf or loss_nats")
     at_least: float | None = option(None, about="the bar that the low end of the interval has to reach", why="only you know what is enough")
@@ -34,7 +36,7 @@ class Goal:
     @property
     def judged_by(self) -> str:
         """The metric that decides: the one given, or else the task's first."""
-        return self.metric or TASK_METRICS[self.task][0]
+        return self.metric or next(iter(TASK_METRICS[self.task]), "")
 
     @property
     def to_beat(self) -> tuple[str, ...]:
@@ -59,6 +61,11 @@ class Goal:
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
         """Metrics that the task lacks, bars that cannot be reached, systems that will not be there."""
+        if self.task not in TUNED:
+            given_anyway = {"metric": self.metric, "at_least": self.at_least, "beat": self.beat or None}
+            for name in (name for name, value in given_anyway.items() if value is not None):
+                yield name, f"has no effect: rows of the task {self.task} can be prepared, and not be tuned on yet", "remove it"
+            return
         known = goal_metrics(self.task)
         choices = " or ".join(f'"{name}"' for name in known)
         if self.judged_by not in known:

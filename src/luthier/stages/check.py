@@ -18,7 +18,7 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
 from luthier.core.progress import duration
 from luthier.core.runs import Run
-from luthier.stages.beside import beside_of
+from luthier.evaluate.metrics import TUNED
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
@@ -71,6 +71,8 @@ class Checked:
         """For the terminal."""
         found, rows, cost = self.prepared, self.rows, self.cost
         lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept: {split_text(found['split'])}"]
+        if not cost:
+            return "\n".join([*lines, *dropped_lines(found["dropped"]), *(f"! {warning}" for warning in self.warnings)])
         longest = f"the longest row has {rows['longest_tokens']:,} of {rows['max_tokens']:,}"
         lines += [*dropped_lines(found["dropped"]), f"{tokens_text(rows)}; {longest}"]
         lines += too_long_lines(rows) or ["no row is too long"]
@@ -99,14 +101,14 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     recipe = load_recipe(path, overrides)
     verify(recipe.data)
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(runs / recipe.name)
-        beside = beside_of(recipe, run, runs)
-        if run.split.is_file():  # rows keep the sides that an earlier run gave them
+        recorded = Run(runs / recipe.name).split
+        if recorded.is_file():  # rows keep the sides that an earlier run gave them
             (Path(folder) / "data").mkdir()
-            shutil.copy(run.split, Path(folder) / "data" / run.split.name)
-            if run.kept.is_file():
-                (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder), beside)
+            shutil.copy(recorded, Path(folder) / "data" / recorded.name)
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
+        if recipe.goal.task not in TUNED:
+            said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
+            return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None})
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
     keep_freed_memory()
     where = device()

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import write_text
 from luthier.data.columns import normal
-from luthier.data.readers import PlainText
-from luthier.data.record import Record
+from luthier.data.readers import Paragraphs, PlainText
+from luthier.data.readers.parallel import language_of, pairs_among
 from luthier.data.shapes import UnknownColumns
 from luthier.data.source import Data, Recognised, recognise
-from luthier.data.survey import SourceFile, survey
+from luthier.data.survey import SourceFile, suffix_of
+from luthier.evaluate.metrics import TUNED, Task
 
-TASK_OF_SHAPE = {"labelled": "classify", "pair": "answer", "chat": "chat", "text": "pretrain"}
-_ABOUT = {
+TASK_OF_SHAPE: dict[str, Task] = {
+    "labelled": "classify", "pair": "answer", "chat": "chat", "text": "pretrain", "preference": "prefer", "ranking": "prefer",
+    "rated": "prefer", "scored": "regress", "tagged": "tag",
+}  # fmt: skip
+_ABOUT: dict[Task, str] = {
     "classify": "Say which label a text belongs to",
     "answer": "Answer as the completions do",
     "chat": "Reply as the assistant does",
     "pretrain": "Continue text of this kind",
+    "prefer": "Prefer the better of two answers",
+    "regress": "Tell the number that belongs to a text",
+    "tag": "Tag the tokens of a sentence",
 }
 _GROUPS = (
     "customer_id",
@@ -47,8 +54,18 @@ class Written:
     said: str
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """What a source was found to be, the paths that it is made of, whether its columns had to be guessed, and what was left out of it."""
+
+    found: Recognised
+    sources: tuple[Path, ...]
+    guessed: bool = False
+    left_out: str = ""
+
+
 def write_recipe(name: str, data: Path) -> Written:
-    """Write `NAME.toml` for a file of rows; an existing recipe is never overwritten.
+    """Write `NAME.toml` for a file of rows, a folder or an archive; an existing recipe is never overwritten.
 
     Raises:
         LuthierError: the name makes no folder, the recipe exists, or the file cannot be recognised.
@@ -59,22 +76,73 @@ def write_recipe(name: str, data: Path) -> Written:
     path = Path(f"{name}.toml")
     if path.exists():
         raise LuthierError(str(path), "there is a recipe of that name already", "choose another name, or remove it")
-    found, guessed = _looked_at(str(data.resolve()))
-    write_text(path, recipe_text(name, data, found, guessed))
-    task = TASK_OF_SHAPE[found.shape]
-    said = f"{found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
-    return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if guessed else said)
+    looked = _look_at(data) if not data.is_dir() else _look_into(data)
+    write_text(path, recipe_text(name, looked))
+    task = TASK_OF_SHAPE[looked.found.shape]
+    said = f"{looked.found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
+    if task not in TUNED:
+        said += f"\n! Its rows can be prepared and written out; the task {_quoted(task)} cannot be tuned yet."
+    if looked.left_out:
+        said += f"\n! {looked.left_out}"
+    return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if looked.guessed else said)
 
 
-def _looked_at(source: str) -> tuple[Recognised, bool]:
-    """What a file is, and whether its columns had to be guessed from their values, as their names tell nothing."""
+def _look_into(folder: Path) -> _Looked:
+    """What a folder is: all that can be read in it; or, where some files cannot, the others, if they are all of one kind."""
     try:
-        found = recognise(Data(source=source))
+        return _look_at(folder)
+    except LuthierError as error:
+        kinds: dict[tuple[str, tuple[str, ...]], list[Path]] = {}
+        strange: list[str] = []
+        for path in sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith(".")):
+            try:
+                found = _look_at(path)
+            except LuthierError:
+                strange.append(path.name)
+            else:
+                if found.found.layout != "plain text":
+                    kinds.setdefault((found.found.layout, found.found.columns), []).append(path)
+        if len(kinds) > 1:
+            said = "; ".join(f"{layout}: {', '.join(one.name for one in paths)}" for (layout, _), paths in kinds.items())
+            fix = "give one of these files, or name those that belong together under [data] source"
+            raise LuthierError(str(folder), f"the folder holds rows of several kinds ({said})", fix) from error
+        if not kinds or not strange:
+            raise
+        ((_, paths),) = kinds.items()
+        found = _look_at_all(tuple(paths))
+        return replace(found, left_out=f"These files of the folder were left out: {', '.join(strange)}.")
+
+
+def _look_at(data: Path) -> _Looked:
+    """What a file is, or a file and its translation beside it."""
+    return _look_at_all(_with_translation(data))
+
+
+def _look_at_all(sources: tuple[Path, ...]) -> _Looked:
+    """What files are together."""
+    source = tuple(str(one.resolve()) for one in sources)
+    given: str | tuple[str, ...] = source if len(source) > 1 else source[0]
+    try:
+        found = recognise(Data(source=given))
     except UnknownColumns as unknown:
         if not unknown.guess:
             raise
-        return recognise(Data(source=source, fields=unknown.guess)), True
-    return (recognise(Data(source=source, format="text")) if _is_one_text(found.files) else found), False
+        return _Looked(recognise(Data(source=given, fields=unknown.guess)), sources, guessed=True)
+    if _is_one_text(found.files):
+        by_line = recognise(Data(source=given, format="text"))
+        found = recognise(Data(source=given, format="paragraphs")) if _is_one_text(by_line.files) else by_line
+    return _Looked(found, sources)
+
+
+def _with_translation(data: Path) -> tuple[Path, ...]:
+    """The file; with the only one beside it that is called alike but for its language, where its ending tells nothing else."""
+    language = language_of(data.name)
+    if not language or not data.is_file() or suffix_of(data) != f".{language.lower()}":
+        return (data,)
+    for pair in pairs_among([one.name for one in data.parent.iterdir() if one.is_file()]):
+        if data.name in pair:
+            return data, data.with_name(next(name for name in pair if name != data.name))
+    return (data,)
 
 
 def _is_one_text(files: tuple[SourceFile, ...]) -> bool:
@@ -82,32 +150,57 @@ def _is_one_text(files: tuple[SourceFile, ...]) -> bool:
     return len(files) == 1 and files[0].reader == PlainText("file")
 
 
-def recipe_text(name: str, data: Path, found: Recognised, guessed: bool = False) -> str:
+def recipe_text(name: str, looked: _Looked) -> str:
     """The recipe with a comment at each line that somebody may want to change."""
-    task = TASK_OF_SHAPE[found.shape]
-    columns = ", ".join(f"{role} = {_quoted(column)}" for role, column in found.fields.items())
-    note = "   # guessed from the values: correct it if it is not so" if guessed else ""
-    by_line = any(one.reader == PlainText("line") for one in found.files) and found.layout != "label first in the line"
-    there = {normal(column): column for column in _columns(data) if column not in found.fields.values()}
+    task = TASK_OF_SHAPE[looked.found.shape]
+    said = [line for sentence in looked.found.said.split("; ") for line in _wrapped(sentence)]
+    head = [*(f"# {line}" for line in said), f"# What will happen: luthier check {name}.toml"]
+    head[-1] += f"      Do it: luthier run {name}.toml" if task in TUNED else f"      Do it: luthier prepare {name}.toml"
+    return "\n".join([*head, "", f"name = {_quoted(name)}", "", *_goal(task), "", *_data(looked), "", *_training(task)])
+
+
+def _wrapped(text: str) -> list[str]:
+    """A text in lines that fit a screen; as a comment it must not hold line breaks of its own."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and len(lines[-1]) + len(word) > 110:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".lstrip()
+    return lines
+
+
+def _goal(task: Task) -> list[str]:
+    lines = ["[goal]", f"task = {_quoted(task)}", f"about = {_quoted(_ABOUT[task])}   # in your words: the base model is asked with them"]
+    if task not in TUNED:
+        return [*lines[:2], f"about = {_quoted(_ABOUT[task])}   # in your words"]
+    bar = [] if task == "pretrain" else ["# at_least = 0.75          # the bar that the low end of the interval has to reach"]
+    return [*lines, *bar, 'beat = ["base"]            # systems that the tuned model has to beat']
+
+
+def _data(looked: _Looked) -> list[str]:
+    found = looked.found
+    sources = [_quoted(str(one)) for one in looked.sources]
+    lines = ["[data]", f"source = {sources[0]}" if len(sources) == 1 else f"source = [{', '.join(sources)}]"]
+    if any(one.reader == PlainText("line") for one in found.files) and found.layout != "label first in the line":
+        lines.append('format = "text"            # one document a line')
+    if any(one.reader == Paragraphs() for one in found.files):
+        lines.append('format = "paragraphs"      # one text in parts, cut at blank lines')
+    if found.fields:
+        columns = ", ".join(f"{_key(role)} = {_quoted(column)}" for role, column in found.fields.items())
+        note = "   # guessed from the values: correct it if it is not so" if looked.guessed else ""
+        note = "   # swap the two to translate the other way" if found.layout == "translation" else note
+        lines.append(f"fields = {{ {columns} }}{note}")
+    there = {normal(column): column for column in found.columns if column not in found.fields.values()}
     group = next((there[one] for one in _GROUPS if one in there), None)
+    if group:
+        lines.append(f"group = {_quoted(group)}   # rows with the same value here stay on one side of the split")
+    return lines
+
+
+def _training(task: Task) -> list[str]:
+    if task not in TUNED:
+        return []
     lines = [
-        f"# {' '.join(found.said.split())}",
-        f"# What will happen: luthier check {name}.toml      Do it: luthier run {name}.toml",
-        "",
-        f"name = {_quoted(name)}",
-        "",
-        "[goal]",
-        f"task = {_quoted(task)}",
-        f"about = {_quoted(_ABOUT[task])}   # in your words: the base model is asked with them",
-        "# at_least = 0.75          # the bar that the low end of the interval has to reach",
-        'beat = ["base"]            # systems that the tuned model has to beat',
-        "",
-        "[data]",
-        f"source = {_quoted(str(data))}",
-        *(['format = "text"            # one document a line'] if by_line else []),
-        *([f"fields = {{ {columns} }}{note}"] if columns else []),
-        *([f"group = {_quoted(group)}   # rows with the same value here stay on one side of the split"] if group else []),
-        "",
         "[model]",
         'base = "sprout"            # or a folder, or a hub id such as "Qwen/Qwen3-0.6B"',
         "",
@@ -116,21 +209,13 @@ def recipe_text(name: str, data: Path, found: Recognised, guessed: bool = False)
         "",
         "[train]",
         "epochs = 3",
-        *(
-            ['too_long = "cut"          # rows longer than the model reads lose their oldest context, never their reply']
-            if task != "pretrain"
-            else []
-        ),
-        "",
     ]
-    return "\n".join(lines)
+    cut = ['too_long = "cut"          # rows longer than the model reads lose their oldest context, never their reply']
+    return [*lines, *([] if task == "pretrain" else cut), ""]
 
 
-def _columns(data: Path) -> tuple[str, ...]:
-    """The columns of the first record, by their names."""
-    (one, *_) = survey(str(data.resolve()), "auto", None)
-    first = next((row for row in one.reader.read(one.file) if isinstance(row, Record)), None)
-    return tuple(first.values) if first is not None else ()
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
 
 
 def _quoted(text: str) -> str:

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 
 import pydantic
 
+from luthier.core.errors import LuthierError
 from luthier.core.loading import Default, defaults, load, option, read_given, required
-from luthier.core.runs import is_run
 from luthier.data.pipeline import Prepare
 from luthier.data.source import Data
-from luthier.evaluate.metrics import Task
+from luthier.evaluate.metrics import TUNED, Task
 from luthier.evaluate.verdict import Goal
 from luthier.methods import AnyMethod, LoRA
 from luthier.models.heads import Pooling
@@ -76,10 +76,14 @@ class Recipe:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
             yield "model.weights", "are random, and LoRA would leave them so", 'set [method] kind to "full"'
-        if not self.data.split.wants("validation") and self.train.patience is not None and "train.patience" in given:
+        if self.data.split.validation == 0 and self.train.patience is not None and "train.patience" in given:
             yield "train.patience", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
-        if not self.data.split.wants("validation") and self.train.evaluate_every is not None:
+        if self.data.split.validation == 0 and self.train.evaluate_every is not None:
             yield "train.evaluate_every", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
+        if self.goal.task not in TUNED:
+            for name, section, default in (("method", self.method, LoRA()), ("train", self.train, Train()), ("head", self.head, Head())):
+                if section != default:
+                    yield name, f"has no effect: rows of the task {self.goal.task} can be prepared, and not be tuned on yet", "remove it"
         if self.goal.task == "pretrain" and self.train.too_long != "error":
             yield "train.too_long", "has no effect on plain text, which is cut into windows that fit", "remove it"
 
@@ -104,11 +108,9 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
         base = str(Path(base).expanduser())
     elif base.startswith(".") or (folder / base / "config.json").is_file():
         base = str((folder / base).resolve())
-    other = recipe.data.split_from
-    if other is not None and is_run(folder / other):
-        other = str((folder / other).resolve())
-    data = replace(recipe.data, source=found[0] if isinstance(source, str) else found, split_from=other)
-    return replace(recipe, data=data, model=replace(recipe.model, base=base))
+    return replace(
+        recipe, data=replace(recipe.data, source=found[0] if isinstance(source, str) else found), model=replace(recipe.model, base=base)
+    )
 
 
 def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:
@@ -116,5 +118,25 @@ def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:
     return defaults(Recipe, read_given(path, overrides))
 
 
-SHAPE_OF_TASK: Mapping[Task, str] = {"classify": "labelled", "answer": "pair", "chat": "chat", "pretrain": "text"}
+def refuse_untuned(task: Task) -> None:
+    """Raise for a task whose rows can be prepared, but that no model can be tuned for yet.
+
+    Raises:
+        LuthierError: it is one of those.
+
+    """
+    if task not in TUNED:
+        fix = f"`luthier prepare` and `luthier rows` work for it; {_INSTEAD[task]}"
+        raise LuthierError("recipe [goal] task", f'"{task}" cannot be tuned yet: its rows can be prepared and written out', fix)
+
+
+_INSTEAD: Mapping[Task, str] = {
+    "prefer": 'to imitate the preferred answers alone, set task = "answer" and name their column as completion under [data] fields',
+    "regress": 'to tell classes instead of numbers, give rows with labels and task = "classify"',
+    "tag": 'to label whole sentences instead of tokens, give rows with labels and task = "classify"',
+}
+SHAPE_OF_TASK: Mapping[Task, str] = {
+    "classify": "labelled", "answer": "pair", "chat": "chat", "pretrain": "text",
+    "prefer": "preference", "regress": "scored", "tag": "tagged",
+}  # fmt: skip
 """The shape of example that each task is made of."""

@@ -13,7 +13,8 @@ from luthier.data.survey import survey
 
 def source_hashes(data: Data) -> dict[str, Json]:
     """SHA-256 of each file, by its name."""
-    return {str(one.file.path): file_hash(one.file.path) for one in survey(data.source, data.format, data.encoding)}
+    files = survey(data.source, data.format, data.encoding)
+    return {str(path): file_hash(path) for path in dict.fromkeys(path for one in files for path in one.paths)}
 
 
 def verify(data: Data) -> None:

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import get_args
 
 import pytest
 
-from luthier.core.examples import SHAPES, AnyExample, Chat, Labelled, Pair, Text, from_record, to_record
+from luthier.core.examples import (
+    SHAPES,
+    AnyExample,
+    Chat,
+    Labelled,
+    Pair,
+    Preference,
+    Ranking,
+    Rated,
+    Scored,
+    Tagged,
+    Text,
+    from_record,
+    to_record,
+)  # fmt: skip
 from luthier.core.messages import Message, OtherPart, TextPart, ToolCall
 
 CALL = Message("assistant", "", tool_calls=(ToolCall("c", "look", '{"where": "there"}'),), reasoning="let me see")
@@ -25,6 +40,20 @@ EXAMPLES: tuple[AnyExample, ...] = (
         ({"type": "function"},),
         {"thinking": False},
     ),
+)
+
+
+def _says(role: str, text: str) -> Message:
+    return Message(role, text)  # type: ignore[arg-type]
+
+
+EXAMPLES += (
+    Preference("7", (_says("user", "some text"),), (_says("assistant", "good"),), (_says("assistant", "bad"),), ({"type": "function"},)),
+    Ranking("8", (_says("user", "some text"),), ((_says("assistant", "a"),), (_says("assistant", "b"),)), (2, 1)),
+    Rated("9", (_says("user", "some text"),), (CALL,), False, written={"values": {"label": 0}}),
+    Tagged("10", ("some", "text"), ("O", "B-X")),
+    Tagged("11", ("some", "text"), None, parent="10"),
+    Scored("12", "some text", 0.5),
 )
 
 
@@ -62,3 +91,16 @@ def test_fields_have_their_usual_names() -> None:
     assert EXAMPLES[3].fields() == {"prompt": "some text", "completion": "more"}
     assert set(EXAMPLES[5].fields()) == {"messages", "tools", "template_options"}
     assert set(EXAMPLES[4].fields()) == {"messages"}
+
+
+@pytest.mark.parametrize("change", [lambda text: "", lambda text: f"{text} more", lambda text: text.replace("B", " "), str.upper])
+def test_no_change_of_text_parts_a_token_from_its_tag(change: Callable[[str], str]) -> None:
+    before = Tagged("1", ("aBc", "10\u00a0000", "d"), ("X", "Y", "Z"))
+    after = before.map_text(change)
+    assert len(after.tokens) == 3 and after.tags == before.tags
+    assert all(token for token in after.tokens)
+
+
+def test_all_that_is_said_in_a_preference_is_its_text() -> None:
+    found = [example.text for example in EXAMPLES if isinstance(example, Preference | Ranking)]
+    assert found == ["some text\ngood\nbad", "some text\na\nb"]

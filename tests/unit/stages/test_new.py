@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from luthier.core.errors import LuthierError
-from luthier.data.source import read, recognise
+from luthier.data.source import BadRow, read, recognise
+from luthier.evaluate.metrics import TUNED
 from luthier.stages.new import write_recipe
-from luthier.stages.recipe import Recipe, load_recipe
+from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, load_recipe
 
 TEAMS = ("Billing", "Delivery", "Technical")
 
@@ -71,3 +74,78 @@ def test_objects_are_not_taken_for_texts_and_the_texts_in_them_are_found() -> No
     Path("a.json").write_text(f'{{"data": [{rows}]}}')
     _, recipe = made(Path("a.json"))
     assert recipe.data.fields == {"text": "body.text", "label": "meta.tag"}
+
+
+TURNS = [{"role": "user", "content": "why"}, {"role": "assistant", "content": "because"}]
+KINDS: dict[str, tuple[object, str]] = {
+    "a.jsonl": ([{"text": f"row {n}", "label": TEAMS[n % 3]} for n in range(12)], "classify"),
+    "b.jsonl": ([{"question": f"row {n}", "answer": "yes"} for n in range(12)], "answer"),
+    "c.jsonl": ([{"messages": TURNS, "n": n} for n in range(12)], "chat"),
+    "d.jsonl": ([{"prompt": f"row {n}", "chosen": "a", "rejected": "b"} for n in range(12)], "prefer"),
+    "e.jsonl": ([{"prompt": f"row {n}", "completion": "a", "label": True} for n in range(12)], "prefer"),
+    "f.jsonl": ([{"tokens": ["a", "b"], "ner_tags": ["O", "B-X"], "n": n} for n in range(12)], "tag"),
+    "g.jsonl": ([{"text": f"row {n}", "score": n / 8} for n in range(12)], "regress"),
+    "h.jsonl": ([{"context": "a b", "question": f"row {n}", "answers": {"text": ["b"], "answer_start": [2]}} for n in range(12)], "answer"),
+    "i.jsonl": ([{"translation": {"de": f"Zeile {n}", "en": f"row {n}"}} for n in range(12)], "answer"),
+    "j.jsonl": ([{"text": f"row {n}"} for n in range(12)], "pretrain"),
+    "k.json": ({"text": [f"row {n}" for n in range(12)], "label": [TEAMS[n % 3] for n in range(12)]}, "classify"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_recipe_of_each_kind_of_rows_is_loaded_and_finds_them(name: str) -> None:
+    rows, task = KINDS[name]
+    Path(name).write_text("".join(json.dumps(row) + "\n" for row in (rows if isinstance(rows, list) else [rows])))
+    said, recipe = made(Path(name))
+    assert recipe.goal.task == task and f'the task is "{task}"' in said
+    assert ("cannot be tuned yet" in said) == (task not in TUNED)
+    found = recognise(recipe.data, SHAPE_OF_TASK[recipe.goal.task])
+    assert len(list(read(recipe.data, found))) == 12
+
+
+def test_a_file_with_its_translation_beside_it_makes_one_source_of_both() -> None:
+    for language, word in (("de", "Zeile"), ("en", "row")):
+        Path(f"train.{language}").write_text("".join(f"{word} {n}\n" for n in range(12)))
+    said, recipe = made(Path("train.de"))
+    assert [Path(one).name for one in recipe.data.source] == ["train.de", "train.en"]
+    assert recipe.data.fields == {"prompt": "de", "completion": "en"} and "translations" in said
+    assert len(list(read(recipe.data, recognise(recipe.data, "pair")))) == 12
+
+
+def test_one_long_text_with_paragraphs_is_read_in_parts() -> None:
+    Path("book.txt").write_text("\n\n".join(f"Paragraph {n}. " + "It goes on and on. " * 20 for n in range(90)))
+    _, recipe = made(Path("book.txt"))
+    assert recipe.data.format == "paragraphs"
+    assert len(list(read(recipe.data, recognise(recipe.data, "text")))) > 10
+
+
+def test_files_of_a_folder_that_are_no_rows_are_left_out_and_named() -> None:
+    Path("set").mkdir()
+    table("set/rows.csv", ["No", "Who", "Message", "Team", "Created"])
+    Path("set/labels.json").write_text(json.dumps(TEAMS))
+    said, recipe = made(Path("set"))
+    assert "left out: labels.json" in said
+    assert next(read(recipe.data, recognise(recipe.data))).source == "rows.csv:2"
+
+
+def test_a_folder_of_several_kinds_of_rows_is_refused_with_the_kinds() -> None:
+    Path("set").mkdir()
+    Path("set/a.jsonl").write_text(json.dumps({"instruction": "a", "input": "", "output": "b"}))
+    Path("set/b.jsonl").write_text(json.dumps({"messages": TURNS}))
+    with pytest.raises(LuthierError, match=r"several kinds \(alpaca: a.jsonl; openai chat: b.jsonl\)"):
+        made(Path("set"))
+
+
+@pytest.mark.parametrize("name", [
+    "alpaca_part/alpaca_part.json.gz", "banking77", "dolly", "gsm8k", "hh_rlhf", "llamafactory_demo/c4_demo.jsonl.gz",
+    "llamafactory_demo/dpo_en_demo.json", "llamafactory_demo/glaive_toolcall_en_demo.json", "llamafactory_demo/kto_en_demo.json",
+    "llamafactory_demo/wiki_demo.txt.gz", "medquad", "multi30k", "openbookqa", "readability_html/pages.tar.gz", "scitldr", "sgd",
+    "sms_spam",
+    "sst2/dev.tsv", "t0_mix", "trec_qc", "webnlg", "wikitext2/tinyshakespeare.txt.gz", "xquad", "peps", "presidio_pii",
+])  # fmt: skip
+def test_real_files_make_recipes_that_find_their_rows(shared: Path, name: str) -> None:
+    _, recipe = made(shared / "data" / name)
+    found = recognise(recipe.data, SHAPE_OF_TASK[recipe.goal.task])
+    rows = list(islice(read(recipe.data, found), 300))
+    assert len(rows) > 25
+    assert not [row for row in rows if isinstance(row, BadRow)]

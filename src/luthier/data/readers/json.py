@@ -1,21 +1,24 @@
-"""JSON: a list of objects, or an object that holds one such list, read without holding the file."""
+"""JSON: a list of objects, or an object that holds one such list, read without holding the file; or a table as one object."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar, Self
 
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json as JsonValue
-from luthier.data.encoding import chunks
-from luthier.data.readers.jsonl import Jsonl, constant, kind, reason
+from luthier.data.encoding import MAX_LINE, chunks
+from luthier.data.readers.jsonl import MAX_DEPTH, Jsonl, constant, kind, reason, too_deep
+from luthier.data.readers.nested_squad import is_nested, questions_of
 from luthier.data.record import BadRow, RawFile, Record
 
 _SPACE = " \t\n\r"
 # A syntax error this near to the end of what has been read may only be a value that goes on in the next piece.
 _MARGIN = 16
+MAX_OBJECT = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Json:
         document = _Document(file)
         opening = document.peek()
         if opening == "[":
-            yield from _objects(document)
+            yield from _objects(document, document.elements())
         elif opening == "{":
             yield from _objects_within(document)
         elif opening:
@@ -63,35 +66,59 @@ class Json:
         return "JSON, one object a line" if self.by_line else "JSON"
 
 
-def _objects(document: _Document) -> Iterator[Record | BadRow]:
-    for line, value in document.elements():
-        if isinstance(value, dict):
-            yield Record(value, line)
+def _objects(document: _Document, entries: Iterator[tuple[int, JsonValue]]) -> Iterator[Record | BadRow]:
+    for line, value in entries:
+        if isinstance(value, dict) and too_deep(value):
+            yield BadRow(document.file.place(line), f"this entry of the list nests more than {MAX_DEPTH} deep")
+        elif isinstance(value, dict):
+            yield from questions_of(value, line, document.file) if is_nested(value) else (Record(value, line),)
         else:
             yield BadRow(document.file.place(line), f"this entry of the list is {kind(value)}, not an object")
 
 
 def _objects_within(document: _Document) -> Iterator[Record | BadRow]:
-    """The one list of objects among the members of the object."""
+    """The one list of objects among the members of the object, or what the members are together."""
     names: list[str] = []
+    members: dict[str, JsonValue] = {}
     for name in document.members():
+        if document.n_chars > MAX_OBJECT and not names:
+            raise document.error(f"the first {MAX_OBJECT:,} characters of this object hold no list of objects", "write the rows as JSONL")
         if document.peek() != "[":
-            document.value()
+            members[name] = document.value()
             continue
-        rows = _objects(document)
-        first = next(rows, None)
-        if not isinstance(first, Record):
-            for _ in rows:
-                pass
+        entries = document.elements()
+        first = next(entries, None)
+        if first is None or not isinstance(first[1], dict):
+            members[name] = [] if first is None else [first[1], *(value for _, value in entries)]
             continue
         names.append(name)
         if len(names) > 1:
             raise document.error(f'the file holds several lists of objects: "{names[0]}" and "{name}"', "leave one of them in the file")
-        yield first
-        yield from rows
+        yield from _objects(document, chain([first], entries))
     if not names:
-        raise LuthierError(str(document.file.path), "the file holds an object without a list of objects",
-                           "give a list of objects, an object that holds one, or JSONL")
+        yield from _objects(document, ((1, row) for row in _rows_of(members)))
+
+
+def _rows_of(members: dict[str, JsonValue]) -> Iterator[JsonValue]:
+    """The rows of an object without a list of objects.
+
+    A table by columns (`{"text": ["a", "b"], "label": [0, 1]}`, or with `{"0": "a", "1": "b"}` for each, as pandas writes it), a table by
+    rows (`{"r1": {"text": "a"}, "r2": {"text": "b"}}`), or else the object itself as the one row.
+    """
+    values = list(members.values())
+    lists = [value for value in values if isinstance(value, list)]
+    tables = [value for value in values if isinstance(value, dict)]
+    if lists and len(lists) == len(values) and len({len(value) for value in lists}) == 1 and len(values) > 1:
+        yield from (dict(zip(members, row, strict=True)) for row in zip(*lists, strict=True))
+    elif tables and len(tables) == len(values) and all(list(one) == list(tables[0]) for one in tables) and tables[0]:
+        if all(name.isdigit() for name in tables[0]):
+            yield from ({name: one[key] for name, one in zip(members, tables, strict=True)} for key in tables[0])
+        elif len(tables) > 1:
+            yield from ({**({} if "id" in one else {"id": name}), **one} for name, one in zip(members, tables, strict=True))
+        else:
+            yield members
+    elif members:
+        yield members
 
 
 class _Document:
@@ -103,6 +130,7 @@ class _Document:
         self._text = ""
         self._at = 0
         self._line = 1
+        self.n_chars = 0
         self._ended = False
         self._decoder = json.JSONDecoder(parse_constant=constant)
 
@@ -127,6 +155,7 @@ class _Document:
             self._ended = piece is None
             pieces.append(piece or "")
             size += len(piece or "")
+        self.n_chars += size
         self._text, self._at = "".join(pieces), 0
         return size > 0
 
@@ -151,10 +180,14 @@ class _Document:
                 if self._ended or not may_go_on:
                     line = self._line + self._text.count("\n", self._at, error.pos)
                     raise LuthierError(self.file.place(line), f"the JSON breaks here: {reason(error)}", _FIX) from error
+                if len(self._text) - self._at > MAX_LINE:
+                    raise self.error(f"one value is longer than {MAX_LINE:,} characters, or a quote or bracket is never closed") from error
                 self._read(len(self._text) - self._at)
                 continue
             except RecursionError as error:
                 raise self.error("the JSON nests too deeply") from error
+            except ValueError as error:
+                raise self.error("the JSON holds a number with thousands of digits") from error
             # A number at the very end of what was read may go on.
             if end == len(self._text) and not self._ended:
                 self._read()

@@ -10,6 +10,8 @@ from typing import ClassVar, Self
 from luthier.data.encoding import lines
 from luthier.data.record import BadRow, RawFile, Record
 
+MAX_DEPTH = 100
+
 
 @dataclass(frozen=True)
 class Jsonl:
@@ -40,8 +42,12 @@ class Jsonl:
                 yield BadRow(file.place(number), f"the line is not JSON: {reason(error)} at column {error.colno}")
             except RecursionError:
                 yield BadRow(file.place(number), "the line nests too deeply")
+            except ValueError:
+                yield BadRow(file.place(number), "the line holds a number with thousands of digits")
             else:
-                if isinstance(value, dict):
+                if isinstance(value, dict) and too_deep(value):
+                    yield BadRow(file.place(number), f"the line nests more than {MAX_DEPTH} deep")
+                elif isinstance(value, dict):
                     yield Record(value, number)
                 else:
                     yield BadRow(file.place(number), f"the line holds {kind(value)}, not an object")
@@ -49,6 +55,19 @@ class Jsonl:
     def said(self) -> str:
         """How the file is read, for people."""
         return "JSONL"
+
+
+def too_deep(value: object) -> bool:
+    """Whether lists and objects nest more than `MAX_DEPTH` deep, where whoever walks through them would run out of stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item for one in level if isinstance(one, dict | list) for item in (one.values() if isinstance(one, dict) else one)
+            if isinstance(item, dict | list)
+        ]  # fmt: skip
+        if not level:
+            return False
+    return True
 
 
 def constant(name: str) -> float | None:

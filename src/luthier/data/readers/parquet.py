@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import datetime
 import decimal
+import io
 import math
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ import polars
 
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json
-from luthier.data.encoding import opened
+from luthier.data.opening import opened
 from luthier.data.record import BadRow, RawFile, Record
 
+MAX_HELD = 1 << 30
 _ROWS_AT_ONCE = 1_000
 
 
@@ -37,12 +37,14 @@ class Parquet:
 
     def read(self, file: RawFile) -> Iterator[Record | BadRow]:
         """The rows as records; dates become ISO 8601 texts, decimals numbers, bytes base64."""
-        if file.path.suffix == ".gz":
-            with tempfile.NamedTemporaryFile(suffix=".parquet") as unpacked:
-                with opened(file.path) as packed:
-                    shutil.copyfileobj(packed, unpacked)
-                unpacked.flush()
-                yield from _rows(file, Path(unpacked.name))
+        if file.path.suffix == ".gz" or file.member:
+            # The table of contents stands at the end, so that the whole file has to be there.
+            with opened(file) as packed:
+                whole = packed.read(MAX_HELD + 1)
+            if len(whole) > MAX_HELD:
+                problem = f"a packed Parquet file is held in memory, and this has over {MAX_HELD:,} bytes"
+                raise LuthierError(file.where, problem, "unpack it")
+            yield from _rows(file, io.BytesIO(whole))
         else:
             yield from _rows(file, file.path)
 
@@ -51,15 +53,15 @@ class Parquet:
         return "Parquet"
 
 
-def _rows(file: RawFile, path: Path) -> Iterator[Record | BadRow]:
+def _rows(file: RawFile, source: Path | io.BytesIO) -> Iterator[Record | BadRow]:
     try:
         number = 0
-        for batch in polars.scan_parquet(path, glob=False).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+        for batch in polars.scan_parquet(source, glob=False).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
             for row in batch.iter_rows(named=True):
                 number += 1
                 yield Record({name: _plain(value) for name, value in row.items()}, number)
     except (polars.exceptions.PolarsError, OSError) as error:
-        raise LuthierError(str(file.path), f"it is not a Parquet file that can be read ({str(error).splitlines()[0]})",
+        raise LuthierError(file.where, f"it is not a Parquet file that can be read ({str(error).splitlines()[0]})",
                            "write or fetch the file again") from error
 
 

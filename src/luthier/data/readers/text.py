@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Literal, Self
 
-from luthier.data.encoding import lines
+from luthier.data.encoding import MAX_LINE, lines
 from luthier.data.record import BadRow, RawFile, Record
 from luthier.data.shapes.labelled_line import are_labelled
 
 _N_SNIFFED = 200
+_PARTS_FIX = 'read it in parts: format = "paragraphs" under [data], or format = "text" for one document a line'
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,18 @@ class PlainText:
         """The documents, each as a record with the one field `text`; blank documents are passed over."""
         whole: list[str] = []
         broken = False
+        size = 0
         for line in lines(file):
             if isinstance(line, BadRow):
                 yield line
                 broken = True
             elif self.per == "file":
-                whole.append(line[1])
+                size += len(line[1]) + 1
+                if size <= MAX_LINE:
+                    whole.append(line[1])
+                elif not broken:
+                    yield BadRow(file.place(1), f"the document is longer than {MAX_LINE:,} characters", _PARTS_FIX)
+                    broken = True
             elif line[1].strip():
                 yield Record({"text": line[1]}, line[0])
         text = "\n".join(whole)

@@ -9,18 +9,38 @@ from typing import TypeAlias, get_args
 from luthier.core.errors import Complaints, LuthierError
 from luthier.data.columns import Sample, listing
 from luthier.data.shapes.alpaca import Alpaca
+from luthier.data.shapes.dialogue import Dialogue
+from luthier.data.shapes.exchange import MessageExchange
 from luthier.data.shapes.labelled import TextLabel
 from luthier.data.shapes.labelled_line import LabelledLine
 from luthier.data.shapes.openai_chat import OpenAIChat
+from luthier.data.shapes.openai_preference import OpenAIPreference
 from luthier.data.shapes.pair import PromptCompletion
 from luthier.data.shapes.plain import PlainColumn
+from luthier.data.shapes.preference import ChosenRejected
+from luthier.data.shapes.ranking import RankedReplies
+from luthier.data.shapes.rated import RatedReply
 from luthier.data.shapes.sharegpt import ShareGPT
+from luthier.data.shapes.squad import Squad
+from luthier.data.shapes.text_score import TextScore
+from luthier.data.shapes.token_tags import TokenTags
+from luthier.data.shapes.translation import Translation
 
-AnyLayout: TypeAlias = OpenAIChat | ShareGPT | Alpaca | PromptCompletion | LabelledLine | TextLabel | PlainColumn
+AnyLayout: TypeAlias = (
+    OpenAIPreference | ChosenRejected | RankedReplies | RatedReply | OpenAIChat | ShareGPT | Dialogue | MessageExchange | Squad
+    | TokenTags | Translation | Alpaca | PromptCompletion | LabelledLine | TextScore | TextLabel | PlainColumn
+)  # fmt: skip
 LAYOUTS: Mapping[str, type[AnyLayout]] = {kind.name: kind for kind in get_args(AnyLayout)}
-WANTED = {"labelled": "texts with labels", "pair": "prompts with completions", "chat": "conversations", "text": "plain texts"}
-FITS: Mapping[str, tuple[str, ...]] = {"pair": ("pair", "chat"), "chat": ("chat", "pair")}
-"""A prompt with its completion is a conversation of one exchange, so whoever wants either can take both."""
+WANTED = {
+    "labelled": "texts with labels", "pair": "prompts with completions", "chat": "conversations", "text": "plain texts",
+    "preference": "preferences", "ranking": "ranked replies", "rated": "replies that were rated", "tagged": "tokens with tags",
+    "scored": "texts with numbers",
+}  # fmt: skip
+FITS: Mapping[str, tuple[str, ...]] = {
+    "pair": ("pair", "chat"), "chat": ("chat", "pair"), "preference": ("preference", "ranking", "rated"),
+}  # fmt: skip
+"""A prompt with its completion is a conversation of one exchange, so whoever wants either can take both; verdicts come in three shapes."""
+VERDICTS = ("preference", "ranking", "rated")
 _FIELDS = "[data] fields"
 
 
@@ -40,9 +60,10 @@ def settle(sample: Sample, given: Mapping[str, str], want: str | None, where: st
 
     """
     _check_given(sample, given)
-    _refuse_verdicts(sample, given, where)
     found = [layout for kind in LAYOUTS.values() if given.keys() <= set(kind.roles) and (layout := kind.find(sample, given)) is not None]
     shapes = (None,) if want is None else FITS.get(want, (want,))
+    if found and not given and found[0].shape in VERDICTS and want in ("pair", "chat"):
+        raise _verdicts(found[0], where)
     # The shape that was asked for comes before one that will do.
     fitting = [layout for shape in shapes for layout in found if shape in (None, layout.shape)]
     if fitting:
@@ -69,8 +90,8 @@ def _check_given(sample: Sample, given: Mapping[str, str]) -> None:
     complaints.raise_if_any()
     sets = [set(kind.roles) for kind in LAYOUTS.values()]
     if given and not any(given.keys() <= roles_of for roles_of in sets):
-        raise LuthierError(_FIELDS, f"no layout has the roles {', '.join(given)} together",
-                           "give text and label, or prompt and completion, or messages, or text alone")
+        fix = "give text and label, or prompt and completion, or messages, or text alone; `luthier new` writes them for a file"
+        raise LuthierError(_FIELDS, f"no layout has the roles {', '.join(given)} together", fix)
 
 
 def no_column(where: str, column: str, sample: Sample) -> LuthierError:
@@ -84,22 +105,17 @@ def _nearest(name: str, names: tuple[str, ...] | list[str]) -> str:
     return f'did you mean "{lower[close[0]]}"? ' if close else ""
 
 
-def _refuse_verdicts(sample: Sample, given: Mapping[str, str], where: str) -> None:
-    """Preferences and verdicts look like conversations; read as such they would teach the bad answers too."""
-    if given:
-        return
-    words = {word for column in sample.columns for word in column.lower().split("_")}
-    if {"chosen", "rejected"} <= words:
-        raise LuthierError(where, f"the rows ({listing(sample.columns)}) are preferences: good and bad answers to compare, not to imitate",
-                           "to imitate the good answers, write them as messages or as prompt and completion; "
-                           "or say under [data] which columns to use, and the others are kept aside")
-    bools = [name for name in sample.columns if set(map(type, sample.values(name))) == {bool}]
-    verdict = next((name for name in bools if name.lower() in ("label", "kto_tag")), None)
-    column = sample.pick(("messages", "conversations", "completion"))
-    if verdict is not None and column is not None:
-        raise LuthierError(where, f'the answers carry a verdict ("{verdict}" is true or false): some of them are bad ones',
-                           f'keep the rows whose "{verdict}" is true; or, to imitate all, say fields = {{ '
-                           + (f'prompt = "prompt", completion = "{column}" }}' if column == "completion" else f'messages = "{column}" }}'))
+def _verdicts(found: AnyLayout, where: str) -> LuthierError:
+    """The error where good and bad answers would be imitated alike: they look like conversations, and are there to be told apart."""
+    fields = dict(found.fields)
+    good = fields.get("chosen") or fields.get("preferred") or fields.get("completion") or "…"
+    prompt = fields.get("prompt") or "…"
+    return LuthierError(
+        where,
+        f"the rows are {WANTED[found.shape]} ({listing(tuple(fields.values()))}), bad answers among them, and this task imitates all",
+        f'set [goal] task = "prefer"; or, to imitate the answers of one column, name it: fields = {{ prompt = "{prompt}", '
+        f'completion = "{good}" }}',
+    )
 
 
 def _are_values(sample: Sample) -> bool:

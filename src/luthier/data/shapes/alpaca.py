@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core.examples import Chat, Pair
+from luthier.core.examples import AnyExample, Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message
-from luthier.data.columns import Common, Sample, lookup, optional_text_of, text_of, unpacked
+from luthier.data.columns import Common, Sample, lookup, optional_text_of, put, text_of, unpacked
 from luthier.data.record import RowError
 
 
@@ -44,6 +44,10 @@ class Alpaca:
         earlier = _turns(lookup(record, self.fields["history"])) if "history" in self.fields else ()
         return Chat(row_id, conversation(optional_text_of(record, self.fields.get("system")), earlier, prompt, output), **common)
 
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The instruction and its input, apart where they were apart; of a conversation the last exchange, the earlier ones as history."""
+        return exchange_record(example, self.fields, ("instruction", "input", "output"), style)
+
     def said(self) -> str:
         """What the rows are, in words."""
         kind = "prompts with completions" if self.shape == "pair" else "conversations"
@@ -59,6 +63,47 @@ def conversation(system: str, earlier: tuple[Message, ...], prompt: str, complet
     """The messages of one exchange, behind a system message unless it is blank and what was said before."""
     opening = (Message("system", system),) if system.strip() else ()
     return (*opening, *earlier, Message("user", prompt), Message("assistant", completion))
+
+
+def parted(prompt: str, instruction: str, context: str) -> tuple[str, str]:
+    """A prompt that `joined` made of texts like these two, or that cleaning made of such a prompt, as two texts again.
+
+    It is parted at that blank line at which it was joined; where cleaning left more or fewer blank lines, it stays one text.
+    """
+    pieces = prompt.split("\n\n")
+    n_before = instruction.count("\n\n") + 1
+    if not context.strip():
+        new = prompt, context
+    elif not instruction.strip():
+        new = instruction, prompt
+    elif len(pieces) == joined(instruction, context).count("\n\n") + 1:
+        new = "\n\n".join(pieces[:n_before]), "\n\n".join(pieces[n_before:])
+    else:
+        new = prompt, ""
+    return new if joined(*new) == prompt else (prompt, "")
+
+
+def exchange_record(
+    example: AnyExample, fields: Mapping[str, str], names: tuple[str, str, str], style: Mapping[str, Json]
+) -> dict[str, Json]:
+    """The columns of a prompt and its completion; `names` are the roles of the prompt, of what it is about, and of the completion."""
+    prompt_role, context_role, completion_role = names
+    if isinstance(example, Chat):
+        turns = list(example.messages)
+        system = turns.pop(0).text if turns[0].role == "system" else ""
+        prompt, completion, earlier = turns[-2].text, turns[-1].text, turns[:-2]
+    else:
+        assert isinstance(example, Pair), "these layouts' examples are pairs or conversations"
+        system, prompt, completion, earlier = "", example.prompt, example.completion, []
+    found: dict[str, Json] = {}
+    context = ""
+    if context_role in fields and style:
+        prompt, context = parted(prompt, *(optional_text_of(style, fields[role]) for role in (prompt_role, context_role)))
+    values: dict[str, Json] = {prompt_role: prompt, context_role: context, completion_role: completion, "system": system}
+    values["history"] = [[earlier[i].text, earlier[i + 1].text] for i in range(0, len(earlier), 2)]
+    for role, column in fields.items():
+        put(found, column, values[role], style)
+    return found
 
 
 def _turns(history: Json) -> tuple[Message, ...]:

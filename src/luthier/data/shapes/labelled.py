@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core.examples import Labelled
+from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, label_of, text_of
+from luthier.data.columns import Common, Sample, label_of, put, text_of
 from luthier.data.shapes.plain import TEXT_NAMES
 
 LABEL_NAMES = (
@@ -39,7 +39,7 @@ class TextLabel:
         label = given.get("label") or sample.pick(LABEL_NAMES, (text,))
         if text is None or label is None or ("text" not in given and not sample.holds_texts(text)):
             return None
-        if "label" not in given and not _are_labels(sample.values(label)):
+        if "label" not in given and not (sample.holds_texts(label) and _are_labels(sample.values(label))):
             return None
         return cls({"text": text, "label": label})
 
@@ -47,13 +47,16 @@ class TextLabel:
         """The row's text and label."""
         return Labelled(row_id, text_of(record, self.fields["text"]), label_of(record, self.fields["label"]), **common)
 
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The text and the label."""
+        assert isinstance(example, Labelled), "this layout's examples are labelled"
+        return put(put({}, self.fields["text"], example.text, style), self.fields["label"], example.label, style)
+
     def said(self) -> str:
         """What the rows are, in words."""
         return f'texts with labels: the text in "{self.fields["text"]}", the label in "{self.fields["label"]}"'
 
 
 def _are_labels(values: list[Json]) -> bool:
-    """Whether these can be labels: single values, of which at least some repeat once there are many."""
-    if any(isinstance(value, list | dict) for value in values):
-        return False
+    """Whether these can be labels: at least some of them repeat once there are many."""
     return len(values) < _MANY or len(set(map(str, values))) <= _SHARE_DISTINCT * len(values)

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core.examples import Labelled
+from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
 from luthier.data.columns import Common, Sample, text_of
 from luthier.data.record import RowError
 
 # `__label__spam Win a prize` as fastText reads it (Joulin et al. 2016, arXiv 1607.01759); `NUM:date When …` as TREC's questions are.
 _LINE = re.compile(r"\s*(?:__label__(?P<fast>\S+)|(?P<typed>[^\s:/]+:[^\s:/]+))\s+(?P<text>\S.*)", re.DOTALL)
+_TYPED = re.compile(r"[^\s:/]+:[^\s:/]+")
 _MIN_LINES = 4
 
 
@@ -41,6 +42,13 @@ class LabelledLine:
         if found is None:
             raise RowError("the line does not begin with a label and a space, as the first lines of the file do")
         return Labelled(row_id, found["text"], found["fast"] or found["typed"], **common)
+
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The line, its label written as those of the file are."""
+        assert isinstance(example, Labelled), "this layout's examples are labelled"
+        before = str(style.get("text", ""))
+        fast = before.lstrip().startswith("__label__") if before else not _TYPED.fullmatch(example.label or "")
+        return {"text": f"{'__label__' if fast else ''}{example.label} {example.text}"}
 
     def said(self) -> str:
         """What the rows are, in words."""

@@ -6,17 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core import messages
-from luthier.core.examples import Chat
-from luthier.core.jsonvalue import Json
-from luthier.core.messages import Message
-from luthier.data.columns import Common, Sample, lookup, unpacked
+from luthier.core.examples import AnyExample, Chat
+from luthier.core.jsonvalue import Json, dump
+from luthier.data.columns import Common, Sample, lookup, put, unpacked
 from luthier.data.record import RowError
+from luthier.data.turns import openai_messages, spelled, turns_in
 
 MESSAGES_NAMES = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 TOOLS_NAMES = ("tools", "functions")
 _OPTIONS_NAMES = ("chat_template_kwargs", "template_options")
-_ROLES = {"human": "user", "gpt": "assistant", "model": "assistant", "bot": "assistant", "function": "tool", "ipython": "tool"}
 
 
 @dataclass(frozen=True)
@@ -45,16 +43,16 @@ class OpenAIChat:
 
     def example(self, record: Mapping[str, Json], row_id: str, common: Common) -> Chat:
         """The conversation; the older `function_call` and the role `function` become tool calls and tool messages."""
-        turns: list[Message] = []
-        for number, turn in enumerate(turns_of(record, self.fields["messages"]), 1):
-            try:
-                turns.append(messages.from_dict(_modern(turn, turns)))
-            except ValueError as error:
-                raise RowError(f"message {number}: {error}") from None
+        turns = openai_messages(turns_of(record, self.fields["messages"]))
         options = lookup(record, self.fields["template_options"]) if "template_options" in self.fields else None
         if options is not None and not isinstance(options, Mapping):
             raise RowError(f'the column "{self.fields["template_options"]}" is not an object')
-        return Chat(row_id, tuple(turns), tools_of(record, self.fields.get("tools")), options or {}, **common)
+        return Chat(row_id, turns, tools_of(record, self.fields.get("tools")), options or {}, **common)
+
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The messages, and tools and template options where there are any."""
+        assert isinstance(example, Chat), "this layout's examples are conversations"
+        return chat_record(example, self.fields, style, spelled(example.messages, lookup(style, self.fields["messages"])))
 
     def said(self) -> str:
         """What the rows are, in words."""
@@ -78,16 +76,20 @@ def message_column(sample: Sample, given: Mapping[str, str], keys: tuple[str, ..
     return None
 
 
+def chat_record(example: Chat, fields: Mapping[str, str], style: Mapping[str, Json], turns: Json) -> dict[str, Json]:
+    """The columns of a conversation whose messages are spelled already."""
+    found = put({}, fields["messages"], turns, style)
+    for role, value in (("tools", example.tools), ("template_options", example.template_options)):
+        if role in fields and value:
+            as_text = isinstance(lookup(style, fields[role]), str)
+            spelling: Json = list(value) if isinstance(value, tuple) else dict(value)
+            put(found, fields[role], dump(spelling) if as_text else spelling, style)
+    return found
+
+
 def turns_of(record: Mapping[str, Json], path: str) -> list[Mapping[str, Json]]:
     """The entries of the column of messages, each of which must be an object."""
-    what = f'the column "{path}"'
-    turns = unpacked(lookup(record, path), what)
-    if not isinstance(turns, list) or not turns:
-        raise RowError(f"{what} {'is missing' if turns is None else 'holds no messages'}")
-    wrong = next((number for number, turn in enumerate(turns, 1) if not isinstance(turn, Mapping)), None)
-    if wrong is not None:
-        raise RowError(f"message {wrong} is not an object")
-    return [turn for turn in turns if isinstance(turn, Mapping)]
+    return turns_in(lookup(record, path), f'the column "{path}"')
 
 
 def tools_of(record: Mapping[str, Json], path: str | None) -> tuple[Mapping[str, Json], ...]:
@@ -100,29 +102,3 @@ def tools_of(record: Mapping[str, Json], path: str | None) -> tuple[Mapping[str,
         raise RowError(f'the column "{path}" is not a list of tools')
     found = [tool for tool in tools if isinstance(tool, Mapping)]
     return tuple(tool if "function" in tool or "name" not in tool else {"type": "function", "function": tool} for tool in found)
-
-
-def _modern(turn: Mapping[str, Json], before: list[Message]) -> Mapping[str, Json]:
-    """A message in today's spelling."""
-    new = dict(turn)
-    role = turn.get("role")
-    if isinstance(role, str):
-        new["role"] = _ROLES.get(role.strip().lower(), role.strip().lower())
-    if isinstance(turn.get("content"), list):
-        new["content"] = [_part(part) for part in turn["content"]]  # type: ignore[union-attr]
-    if "weight" not in turn and turn.get("loss_weight") is not None:
-        new["weight"] = turn["loss_weight"]
-    if turn.get("function_call") is not None and not turn.get("tool_calls"):
-        n_calls = sum(len(message.tool_calls) for message in before)
-        new["tool_calls"] = [{"id": f"call_{n_calls}", "type": "function", "function": turn["function_call"]}]
-    if role == "function" and "tool_call_id" not in turn:
-        calls = [call.id for message in before for call in message.tool_calls]
-        new["tool_call_id"] = calls[-1] if calls else None
-    return new
-
-
-def _part(part: Json) -> Json:
-    """A text part whose text stands under `value`, as LLaMA-Factory writes it, in the interface's spelling."""
-    if isinstance(part, Mapping) and part.get("type") == "text" and "text" not in part and "value" in part:
-        return {"type": "text", "text": part["value"]}
-    return part

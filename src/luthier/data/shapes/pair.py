@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core.examples import Chat, Pair
+from luthier.core.examples import AnyExample, Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.data.columns import Common, Sample, optional_text_of, text_of
-from luthier.data.shapes.alpaca import conversation, joined
+from luthier.data.shapes.alpaca import conversation, exchange_record, joined
 
 PROMPT_NAMES = ("prompt", "instruction", "question", "query", "problem", "input", "user", "human", "request", "q")
-COMPLETION_NAMES = ("completion", "response", "answer", "output", "reply", "solution", "assistant", "gpt", "a")
+COMPLETION_NAMES = ("completion", "response", "answer", "output", "reply", "solution", "assistant", "gpt", "a", "answers")
 CONTEXT_NAMES = ("context", "input", "passage", "background")
 SYSTEM_NAMES = ("system", "system_prompt", "system_message")
 _TRANSFORMED = (
@@ -47,8 +47,12 @@ class PromptCompletion:
             prompt, completion = ends or (prompt, completion)
         if prompt is None or completion is None:
             return None
+        if not given:
+            # Sentences in a list are one text; of several answers the first is learnt.
+            prompt += ".*" if _are_lists(sample, prompt) else ""
+            completion += ".0" if _are_lists(sample, completion) else ""
         fields = {"prompt": prompt, "completion": completion}
-        if not given and any(isinstance(value, list | dict) for column in fields.values() for value in sample.values(column)):
+        if not given and not all(sample.holds_texts(column) for column in fields.values()):
             return None
         context = given.get("context") or sample.pick(CONTEXT_NAMES, (*settled, prompt, completion))
         system = given.get("system") or sample.pick(SYSTEM_NAMES, (*settled, prompt, completion))
@@ -62,7 +66,16 @@ class PromptCompletion:
             return Pair(row_id, prompt, completion, **common)
         return Chat(row_id, conversation(optional_text_of(record, self.fields["system"]), (), prompt, completion), **common)
 
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The prompt and its context apart where they were apart, and the completion."""
+        return exchange_record(example, self.fields, ("prompt", "context", "completion"), style)
+
     def said(self) -> str:
         """What the rows are, in words."""
         kind = "prompts with completions" if self.shape == "pair" else "conversations of one exchange"
         return f"{kind}: " + ", ".join(f'the {role} in "{column}"' for role, column in self.fields.items())
+
+
+def _are_lists(sample: Sample, column: str) -> bool:
+    """Whether a column holds lists of texts."""
+    return sample.mostly(column, lambda value: isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value))

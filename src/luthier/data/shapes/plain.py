@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.core.examples import Text
+from luthier.core.examples import AnyExample, Text
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, text_of
+from luthier.data.columns import Common, Sample, put, text_of
 
 TEXT_NAMES = (
     "text", "message", "sentence", "content", "review", "review_text", "body", "sms", "tweet", "comment",
@@ -37,6 +37,11 @@ class PlainColumn:
     def example(self, record: Mapping[str, Json], row_id: str, common: Common) -> Text:
         """The row's text."""
         return Text(row_id, text_of(record, self.fields["text"]), **common)
+
+    def record(self, example: AnyExample, style: Mapping[str, Json]) -> dict[str, Json]:
+        """The text."""
+        assert isinstance(example, Text), "this layout's examples are texts"
+        return put({}, self.fields["text"], example.text, style)
 
     def said(self) -> str:
         """What the rows are, in words."""

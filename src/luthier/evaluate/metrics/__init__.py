@@ -26,13 +26,18 @@ AnyMetric: TypeAlias = (
 )  # fmt: skip
 METRICS: Mapping[str, type[AnyMetric]] = {kind.name: kind for kind in get_args(AnyMetric)}
 
-Task: TypeAlias = Literal["classify", "answer", "chat", "pretrain"]
+Task: TypeAlias = Literal["classify", "answer", "chat", "pretrain", "prefer", "regress", "tag"]
+TUNED: tuple[Task, ...] = ("classify", "answer", "chat", "pretrain")
+"""The tasks that can be tuned and judged; the rows of the others can be prepared."""
 _REPLIES = ("bleu", "rouge_l", "bits_per_byte", "length", "repetition")
 TASK_METRICS: Mapping[Task, tuple[str, ...]] = {
     "classify": ("macro_f1", "accuracy", "calibration_error", "brier"),
     "answer": ("exact_match", "numeric_match", "chrf", "loss_nats", *_REPLIES),
     "chat": ("chrf", "exact_match", "loss_nats", *_REPLIES),
     "pretrain": ("loss_nats", "bits_per_byte"),
+    "prefer": (),
+    "regress": (),
+    "tag": (),
 }
 """The metrics of each task, the most telling first; the first is the one that a goal without a metric is judged by."""
 OF_LIKELIHOOD = ("loss_nats", "bits_per_byte")

@@ -24,7 +24,7 @@ WEST = "Le garçon n’était pas là — dommage.\nDas Mädchen heißt Müller.
 def test_the_encoding_is_found_and_the_lines_are_the_text(tmp_path: Path, text: str, written: str, named: str) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(written))
-    assert detect(path) == named
+    assert detect(RawFile(path, path.name)) == named
     assert [line[1] for line in lines(RawFile(path, "a.txt", named)) if isinstance(line, tuple)] == text.splitlines()
 
 
@@ -40,41 +40,42 @@ def test_the_encoding_is_found_and_the_lines_are_the_text(tmp_path: Path, text: 
 def test_signs_of_a_spreadsheet_are_no_letters_of_an_old_machine_and_the_other_way_round(tmp_path: Path, text: str, written: str) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(text.encode(written))
-    assert [line[1] for line in lines(RawFile(path, "a.txt", detect(path))) if isinstance(line, tuple)] == text.splitlines()
+    file = RawFile(path, "a.txt", detect(RawFile(path, path.name)))
+    assert [line[1] for line in lines(file) if isinstance(line, tuple)] == text.splitlines()
 
 
 def test_an_accented_letter_far_down_decides_for_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"only ascii here\n" * 50_000 + "Der Bär isst Öl für zwölf Mäuse.\n".encode("cp1252"))
-    assert detect(path) == "cp1252"
+    assert detect(RawFile(path, path.name)) == "cp1252"
 
 
 def test_a_utf8_letter_across_two_pieces_of_the_file_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"x" * ((1 << 18) - 1) + "é\n".encode())
-    assert detect(path) == "utf-8"
+    assert detect(RawFile(path, path.name)) == "utf-8"
 
 
 def test_a_letter_cut_off_at_the_very_end_is_no_utf8(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("Un garçon entre dans le café".encode("cp1252"))
-    assert detect(path) == "cp1252"
+    assert detect(RawFile(path, path.name)) == "cp1252"
     path.write_bytes(b"Un homme entre dans le caf\xe9")
-    assert detect(path) == "cp1252"
+    assert detect(RawFile(path, path.name)) == "cp1252"
 
 
 def test_a_few_broken_lines_do_not_make_a_utf8_file_legacy(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("schön\n".encode() * 3 + b"sch\xf6n\n")
-    assert detect(path) == "utf-8"
+    assert detect(RawFile(path, path.name)) == "utf-8"
 
 
 def test_a_given_encoding_is_believed_and_a_mark_still_fixes_the_byte_order(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("été\n".encode("cp1252"))
-    assert detect(path, "ISO-8859-15") == "iso8859-15"
+    assert detect(RawFile(path, path.name), "ISO-8859-15") == "iso8859-15"
     path.write_bytes("été\n".encode("utf-16"))
-    assert detect(path, "utf-16-be") == "utf-16"
+    assert detect(RawFile(path, path.name), "utf-16-be") == "utf-16"
 
 
 @pytest.mark.parametrize("name", ["utf-9", "hex"])
@@ -82,7 +83,7 @@ def test_an_unknown_encoding_is_an_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / "a.txt"
     path.write_text("a")
     with pytest.raises(LuthierError, match="not an encoding"):
-        detect(path, name)
+        detect(RawFile(path, path.name), name)
 
 
 @pytest.mark.parametrize(
@@ -92,4 +93,4 @@ def test_a_file_that_is_no_text_says_what_it_is(tmp_path: Path, start: bytes, wh
     path = tmp_path / "a.csv"
     path.write_bytes(start)
     with pytest.raises(LuthierError, match=what):
-        detect(path)
+        detect(RawFile(path, path.name))

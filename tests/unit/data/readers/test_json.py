@@ -49,9 +49,58 @@ def test_two_lists_of_objects_are_an_error_that_names_both(tmp_path: Path) -> No
         _rows(Json, tmp_path / "a.json", '{"train": [{"x": 1}], "test": [{"x": 2}]}')
 
 
-def test_an_object_without_a_list_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(LuthierError, match="without a list of objects"):
-        _rows(Json, tmp_path / "a.json", '{"x": {"0": "a"}, "y": {"0": "b"}}')
+@pytest.mark.parametrize(("text", "rows"), [
+    ('{"x": {"0": "a", "1": "b"}, "y": {"0": 1, "1": 2}}', [{"x": "a", "y": 1}, {"x": "b", "y": 2}]),
+    ('{"x": ["a", "b"], "y": [1, 2]}', [{"x": "a", "y": 1}, {"x": "b", "y": 2}]),
+    ('{"r1": {"x": 1}, "r2": {"x": 2}}', [{"id": "r1", "x": 1}, {"id": "r2", "x": 2}]),
+    ('{"r1": {"id": 5, "x": 1}, "r2": {"id": 6, "x": 2}}', [{"id": 5, "x": 1}, {"id": 6, "x": 2}]),
+    ('{"x": ["a", "b"], "y": [1]}', [{"x": ["a", "b"], "y": [1]}]),
+    ('{"x": ["a", "b"]}', [{"x": ["a", "b"]}]),
+    ('{"r1": {"x": 1}, "r2": {"y": 2}}', [{"r1": {"x": 1}, "r2": {"y": 2}}]),
+    ('{"x": 1, "y": {"z": 2}}', [{"x": 1, "y": {"z": 2}}]),
+])  # fmt: skip
+def test_an_object_without_a_list_of_objects_is_a_table_or_one_row(tmp_path: Path, text: str, rows: list) -> None:
+    assert [row.values for row in _rows(Json, tmp_path / "a.json", text) if isinstance(row, Record)] == rows
+
+
+@pytest.mark.parametrize("text", ["{}", '{"x": []}'])
+def test_an_object_of_nothing_holds_no_rows_that_mean_anything(tmp_path: Path, text: str) -> None:
+    assert len(_rows(Json, tmp_path / "a.json", text)) == (0 if text == "{}" else 1)
+
+
+def test_squads_nesting_becomes_one_row_a_question(tmp_path: Path) -> None:
+    text = json.dumps({"version": "1.1", "data": [{"title": "T", "paragraphs": [
+        {"context": "a b", "qas": [{"id": "1", "question": "?", "answers": []}, "no question"]}, {"context": "c", "qas": 3},
+    ]}]})  # fmt: skip
+    rows = _rows(Json, tmp_path / "a.json", text)
+    assert [row.values for row in rows if isinstance(row, Record)] == [
+        {"title": "T", "context": "a b", "id": "1", "question": "?", "answers": []}
+    ]
+    assert [row.problem.partition(" of this article")[0] for row in rows if isinstance(row, BadRow)] == [
+        "question 2 of paragraph 1", 'paragraph 2',
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("depth", "is_fit"), [(100, True), (101, False), (10_000, False)])
+def test_json_that_nests_too_deeply_is_told_with_its_place(tmp_path: Path, depth: int, is_fit: bool) -> None:
+    deep = f'{{"x": {"[" * (depth - 1)}{"]" * (depth - 1)}}}'
+    good = '{"x": 1}'
+    rows = _rows(Jsonl, tmp_path / "a.jsonl", f"{good}\n{deep}\n{good}\n")
+    assert [row.source for row in rows if isinstance(row, BadRow)] == ([] if is_fit else ["a.jsonl:2"])
+    assert len(rows) == 3
+    try:
+        found = [row.source for row in _rows(Json, tmp_path / "a.json", f"[{good},\n{deep},\n{good}]") if isinstance(row, BadRow)]
+    except LuthierError as error:
+        found = [error.where]
+    assert found == ([] if is_fit else ["a.json:2"])
+
+
+def test_a_number_of_thousands_of_digits_is_told_with_its_place(tmp_path: Path) -> None:
+    huge = f'{{"x": {"1" * 5_000}}}'
+    assert [row.source for row in _rows(Jsonl, tmp_path / "a.jsonl", f'{{"x": 1}}\n{huge}') if isinstance(row, BadRow)] == ["a.jsonl:2"]
+    with pytest.raises(LuthierError, match="thousands of digits") as caught:
+        _rows(Json, tmp_path / "a.json", f'[{{"x": 1}},\n{huge}]')
+    assert caught.value.where == "a.json:2"
 
 
 def test_a_json_file_with_an_object_a_line_is_read_line_by_line(tmp_path: Path) -> None:

@@ -226,17 +226,16 @@ def test_roles_that_belong_to_no_layout_together_are_an_error(tmp_path: Path) ->
         _recognised(tmp_path, {"a": "x", "b": "y"}, fields={"text": "a", "completion": "b"})
 
 
-@pytest.mark.parametrize("record", [{"prompt": "p", "chosen": "a", "rejected": "b"}, {"chosen_messages": [], "rejected_messages": []}])
-def test_preferences_are_not_taken_for_rows_to_imitate(tmp_path: Path, record: dict) -> None:
-    with pytest.raises(LuthierError, match="are preferences"):
-        _recognised(tmp_path, record)
-
-
-def test_answers_with_a_verdict_are_not_taken_for_rows_to_imitate(tmp_path: Path) -> None:
+def test_preferences_and_verdicts_are_not_imitated_unless_the_columns_to_imitate_are_named(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    with pytest.raises(LuthierError, match="carry a verdict"):
-        _recognised(tmp_path, {"messages": turns, "label": True}, {"messages": turns, "label": False})
+    for record in ({"prompt": "p", "chosen": "a", "rejected": "b"}, {"messages": turns, "label": True}):
+        for want in ("chat", "pair"):
+            with pytest.raises(LuthierError, match="bad answers among them") as caught:
+                _recognised(tmp_path, record, want=want)
+            assert 'task = "prefer"' in caught.value.fix
     assert _recognised(tmp_path, {"messages": turns, "label": True}, fields={"messages": "messages"}).shape == "chat"
+    pair = {"prompt": "p", "chosen": "a", "rejected": "b"}
+    assert _recognised(tmp_path, pair, fields={"prompt": "prompt", "completion": "chosen"}).shape == "pair"
 
 
 def test_a_column_of_values_that_never_repeat_is_no_label(tmp_path: Path) -> None:

@@ -41,7 +41,9 @@ def test_the_files_of_a_folder_are_read_in_the_order_of_their_names(tmp_path: Pa
     rows = _read(Data(str(folder)))
     assert [row.text for row in rows] == ["one", "two", "three"]
     assert [row.source for row in rows] == ["tickets/a.jsonl:1", "tickets/b.csv:2", "tickets/old/c.tsv:2"]
-    assert recognise(Data(str(folder))).said.startswith("3 files of JSONL + CSV + TSV in UTF-8; ")
+    assert recognise(Data(str(folder))).said.startswith(
+        "3 files of JSONL + CSV + TSV in UTF-8 (not read: tickets/README.md, tickets/picture.png); "
+    )
 
 
 def test_a_folder_of_texts_is_one_document_a_file(tmp_path: Path) -> None:
