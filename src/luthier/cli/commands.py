@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from luthier import __version__
+from luthier.cli.common import RUNS, AsJson, Overrides, RecipePath, RunName, Runs
+from luthier.cli.common import out as _out
+from luthier.cli.common import result as _result
+from luthier.cli.common import say as _say
+from luthier.cli.rows import curve, erase
 
 app = typer.Typer(
     name="luthier",
@@ -21,15 +25,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a TOML file.", show_default=False)]
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.", show_default=False)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides an option of the recipe, e.g. `--set train.epochs=1`.", show_default=False),
-]
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="The folder of runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout; everything else goes to stderr.")]
-RUNS = Path("runs")
 HELD = 3
 
 
@@ -156,18 +151,33 @@ def evaluate(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_j
 def show(
     what: Annotated[str, typer.Argument(metavar="RECIPE|RUN", help="A recipe, or a run's name or folder.", show_default=False)],
     rows: Annotated[int, typer.Option("--rows", metavar="N", min=1, help="How many rows.")] = 3,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="RUN", help="Show instead how the rows differ from those of this run.", show_default=False),
+    ] = None,
     runs: Runs = RUNS,
     as_json: AsJson = False,
 ) -> None:
-    """Rows as the model sees them: which tokens are trained, what was cut, and which rows were dropped and why.
+    """Rows as the model sees them: which tokens are trained, what was cut, which rows were dropped and why, what changed.
 
     Example: `luthier show tickets --rows 5`
     """
-    from luthier.stages.show import show_rows
     from luthier.stages.shown import in_color
+
+    if against is not None:
+        from luthier.stages.changes import changes_between
+
+        changes = changes_between(what, against, rows, runs)
+        _result(changes.as_dict(), as_json, lambda: _out(changes.as_text(in_color())))
+        return
+    from luthier.stages.show import show_rows
 
     found = show_rows(what, rows, runs)
     _result(found.as_dict(), as_json, lambda: _out(found.as_text(in_color())))
+
+
+app.command()(curve)
+app.command()(erase)
 
 
 @app.command()
@@ -356,21 +366,6 @@ def key(
     made = new_key(file)
     _say(f"Its hash was added to {file}. This is the key; it stands nowhere else:")
     _result({"key": made, "file": str(file)}, as_json, lambda: _out(made))
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _out(text: str) -> None:
-    typer.echo(text)
-
-
-def _result(value: Mapping[str, Any], as_json: bool, tell: Callable[[], None]) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
-    else:
-        tell()
 
 
 def _print_report(report: Mapping[str, Any], folder: Path, as_json: bool, next_lines: tuple[str, ...] = ()) -> None:

@@ -160,9 +160,9 @@ def _all_together(rows: list[KeptRow], step: SetStep, dropped: list[DroppedRow])
     return left
 
 
-def refuse(cleaned: Cleaned, step: str, reason: str, details: Mapping[str, str]) -> Cleaned:
-    """The same, with the kept rows of these ids dropped for one reason; `details` says by id what is particular."""
-    gone = [row.example for row in cleaned.kept if row.example.id in details]
-    kept = tuple(row for row in cleaned.kept if row.example.id not in details)
-    dropped = tuple(DroppedRow(example, step, reason, details[example.id]) for example in gone)
+def refuse(cleaned: Cleaned, drops: Mapping[str, tuple[str, str, str]]) -> Cleaned:
+    """The same, with the kept rows of these ids dropped: (step, reason, detail) by id."""
+    gone = [row.example for row in cleaned.kept if row.example.id in drops]
+    kept = tuple(row for row in cleaned.kept if row.example.id not in drops)
+    dropped = tuple(DroppedRow(example, *drops[example.id]) for example in gone)
     return dataclasses.replace(cleaned, kept=kept, dropped=(*cleaned.dropped, *dropped))

@@ -6,11 +6,9 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
-from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, from_record, to_record
-from luthier.core.files import read_json, read_jsonl
+from luthier.core.files import read_jsonl
 from luthier.core.jsonvalue import Json, canonical
 from luthier.data.pipeline import DroppedRow, KeptRow
 from luthier.data.record import BadRow
@@ -21,6 +19,7 @@ DROPPED = "dropped.jsonl.gz"
 CLEANING = "cleaning.json"
 SPLIT = "split.json"
 PROFILE = "profile.json"
+ERASED = "erased on request"
 
 
 def kept_record(row: KeptRow, side: str) -> dict[str, Json]:
@@ -35,6 +34,11 @@ def dropped_record(row: DroppedRow) -> dict[str, Json]:
     return {
         "id": record.pop("id"), "side": None, **record, "step": row.step, "reason": row.reason, "detail": row.detail, "kept_id": row.kept_id
     }  # fmt: skip
+
+
+def erased_record(source: str) -> dict[str, Json]:
+    """One line of `dropped.jsonl.gz` for a row that somebody asked to have erased: where it stood, and nothing of it."""
+    return {"id": None, "side": None, "source": source, "step": "erase", "reason": ERASED, "detail": "", "kept_id": None}
 
 
 def bad_record(row: BadRow) -> dict[str, Json]:
@@ -63,36 +67,6 @@ def rows_hash(examples: Iterable[AnyExample]) -> str:
         del record["source"]
         lines.append(canonical(record))
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
-
-
-def read_split(folder: Path) -> tuple[dict[str, Side], Mapping[str, Json]]:
-    """The sides by id that earlier runs recorded, and the settings that they were made with; both empty the first time.
-
-    Raises:
-        LuthierError: the file is not one of ours.
-
-    """
-    path = folder / SPLIT
-    if not path.exists():
-        return {}, {}
-    try:
-        found = read_json(path)
-    except ValueError as error:
-        raise _broken(path) from error
-    if not isinstance(found, Mapping):
-        raise _broken(path)
-    tables = [found.get(name) for name in ("sides", "absent", "settings")]
-    sides, absent, settings = tables
-    if not isinstance(sides, Mapping) or not isinstance(absent, Mapping) or not isinstance(settings, Mapping):
-        raise _broken(path)
-    both: dict[str, Side] = {**absent, **sides}  # type: ignore[dict-item]
-    if not set(both.values()) <= set(get_args(Side)):
-        raise _broken(path)
-    return both, settings
-
-
-def _broken(path: Path) -> LuthierError:
-    return LuthierError(str(path), "it is not a record of a split", "restore it; or delete it, and every row is given a side afresh")
 
 
 def known_sides(recorded: Mapping[str, Side], rows: Sequence[KeptRow], dropped: Sequence[DroppedRow]) -> dict[str, frozenset[Side]]:

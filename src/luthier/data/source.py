@@ -17,7 +17,7 @@ from luthier.data.opening import refuse_changed
 from luthier.data.readers import Parquet, PlainText
 from luthier.data.record import BadRow, Record, RowError
 from luthier.data.shapes import LAYOUTS, AnyLayout, no_column, settle
-from luthier.data.split import Split
+from luthier.data.split import AnySplit, ByColumn, Split, TimeSplit
 from luthier.data.survey import SourceFile, left_aside, survey
 from luthier.data.written import with_spelling
 
@@ -60,7 +60,10 @@ class Data:
     licence: str = option(
         "unknown", about='the licence of the rows: an SPDX id such as "CC-BY-4.0", or words', why="nobody has said; the model card says so"
     )
-    split: Split = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
+    split: AnySplit = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
+    split_from: str | None = option(
+        None, about="a run, or its folder, whose sides are taken over, so that both are judged on the same rows", why="sides of its own"
+    )
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
         """A source without a name, a column with two roles, and groups that would keep a label on one side."""
@@ -73,6 +76,10 @@ class Data:
         if self.group is not None and self.group == self.fields.get("label"):
             fix = "name a column that ties rows together, such as the customer's, or remove it"
             yield "group", "is the column of the labels, so each label would stand on one side only", fix
+        if isinstance(self.split, TimeSplit | ByColumn) and self.split.column in columns:
+            yield "split.column", "is a column that the model reads or is to say", "name the column that says when, or on which side"
+        if self.split_from is not None and any(one == "split" or one.startswith("split.") for one in given):
+            yield "split", "has no effect with split_from, which brings the other run's settings along", "remove it, or split_from"
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,8 @@ def recognise(data: Data, want: str | None = None) -> Recognised:
     sample = Sample(tuple(record for records in samples.values() for record in records))
     layout = settle(sample, data.fields, want, files[0].file.name)
     complaints = Complaints()
-    for key, column in (("id", data.id), ("group", data.group)):
+    by = data.split.column if isinstance(data.split, TimeSplit | ByColumn) else None
+    for key, column in (("id", data.id), ("group", data.group), ("split.column", by)):
         if column is not None and not sample.has(column):
             complaints.extend(no_column(f"[data] {key}", column, sample))
     for role in layout.needs:

@@ -2,191 +2,174 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, TypeAlias, get_args
 
-from pydantic import Field
-
-from luthier.core.draws import seed_of, unit
+from luthier.core.draws import unit
 from luthier.core.examples import AnyExample, Labelled
-from luthier.core.options import option
-from luthier.data.relations import Relations, Tie, relations
+from luthier.data.columns import lookup
+from luthier.data.moments import boundaries_for, moments_of, side_at
+from luthier.data.relations import Relations, relations
+from luthier.data.sharing import Placing, Sorted, folds_of, labels_in, share_out
+from luthier.data.split_kinds import (
+    SIDES,
+    AnySplit,
+    ByColumn,
+    Folds,
+    RandomSplit,
+    Side,
+    Split,
+    TimeSplit,
+    column_side,
+    shares_out,
+)  # fmt: skip
 
-Side: TypeAlias = Literal["train", "validation", "test"]
-SIDES: tuple[Side, ...] = get_args(Side)
-# Where sides disagree, the row that was judged on stays; then the one that models were chosen on.
-_PRECEDENCE: tuple[Side, ...] = ("test", "validation", "train")
+__all__ = ["SIDES", "TWO_SIDES", "AnySplit", "ByColumn", "Folds", "RandomSplit", "Side", "Sides", "Split", "TimeSplit", "assign"]
+
 TWO_SIDES = "belongs to two sides"
 
 
 @dataclass(frozen=True)
-class Split:
-    """The shares of the three sides, and how alike two rows may be before they must share a side."""
-
-    train: Annotated[float, Field(gt=0, le=1)] = option(0.8, about="share of the rows to tune on", why="most rows are for learning")
-    validation: Annotated[float, Field(ge=0, lt=1)] = option(0.1, about="share of the rows to choose by", why="enough to stop early by")
-    test: Annotated[float, Field(ge=0, lt=1)] = option(0.1, about="share of the rows to judge by, never tuned on", why="enough to judge by")
-    near_duplicate_threshold: Annotated[float, Field(ge=0.5, le=1)] = option(
-        0.8, about="Jaccard similarity of character 5-grams from which rows share a side", why="one word in ten or twenty differs"
-    )
-
-    def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
-        """Shares that are not shares of one whole."""
-        total = self.train + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            path = next((name for name in SIDES if name in given), "train")
-            yield path, f"makes the shares of train, validation and test add up to {total:g}", "make them add up to 1"
-
-    def share(self, side: Side) -> float:
-        """The share of one side."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[side]
-
-
-@dataclass(frozen=True)
 class Sides:
-    """The side of each row by its id, and the ids of rows that belong to two sides, with the sides they touch."""
+    """The side of each row by its id.
+
+    `refused` are the rows that belong to two sides, with the sides that they touch. `unfit` are those whose value in the
+    column of a split by time or by column says no side, each with what is wrong. `boundaries` are the moments from which
+    rows are validation and test rows, in a split by time.
+    """
 
     of: Mapping[str, Side]
     refused: Mapping[str, tuple[Side, ...]]
-
-
-@dataclass
-class _Placing:
-    """Rows being placed: the side of each row so far, and the sides that each tie is on."""
-
-    relations: Relations
-    side_of: dict[int, Side] = field(default_factory=dict)
-    refused: dict[int, tuple[Side, ...]] = field(default_factory=dict)
-    sides_with: defaultdict[Tie, set[Side]] = field(default_factory=lambda: defaultdict(set))
-
-    def touched(self, i: int) -> set[Side]:
-        """The sides on which rows related to row i stand already."""
-        return {side for tie in self.relations.around(i) for side in self.sides_with.get(tie, ())}
-
-    def place(self, i: int, side: Side) -> None:
-        """Put row i on a side."""
-        self.side_of[i] = side
-        for tie in self.relations.ties[i]:
-            self.sides_with[tie].add(side)
-
-    def place_or_refuse(self, i: int, wanted: set[Side]) -> None:
-        """Put row i on the one side that it wants and touches, or refuse it."""
-        sides = wanted | self.touched(i)
-        if len(sides) == 1:
-            self.place(i, next(iter(sides)))
-        else:
-            self.refused[i] = tuple(side for side in SIDES if side in sides)
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    boundaries: Mapping[Side, float] = field(default_factory=dict)
 
 
 def assign(
     examples: Sequence[AnyExample],
-    split: Split,
+    split: AnySplit,
     seed: int,
     group_column: str | None = None,
     recorded: Mapping[str, frozenset[Side]] | None = None,
+    boundaries: Mapping[Side, float] | None = None,
+    related: Relations | None = None,
 ) -> Sides:
     """Give each row a side. The result depends on the set of rows, not on their order.
 
     Rows with a recorded side keep it. A new row takes the side of the rows that it is related to, and is refused if
-    those stand on two. Clusters of rows that are related to no placed row are shared out: all of them together, label
-    by label, where nothing is recorded yet; otherwise each by hash(seed, its smallest id), so that no row depends on
-    which others arrive. A label that training does not have yet always starts there.
+    those stand on two. Clusters of rows that are related to no placed row are shared out: all of them together where
+    nothing is recorded yet; otherwise each by hash(seed, its smallest id), so that no row depends on which others arrive.
+    A label that training does not have yet always starts there.
+
+    In a split by time or by column each row has a side of its own. Where related rows want different sides, test rows stay,
+    then validation rows, and the others are refused: what was set apart to judge by is never thinned out, and never leaks.
 
     Args:
         examples: the kept rows; ids are unique.
-        split: shares and threshold.
+        split: kind, shares and threshold.
         seed: of the recipe.
         group_column: rows with equal values in it (in `extra`) stand together.
         recorded: sides by id from an earlier run; several where duplicates on several sides became one row.
+        boundaries: those that an earlier split by time had; new rows are held against them.
+        related: the relations of the rows, where they are known already; the rows need no texts then.
 
     """
     recorded = recorded or {}
-    related = relations(examples, group_column, split.near_duplicate_threshold)
-    placing = _Placing(related)
-    in_order = sorted(range(len(examples)), key=lambda i: examples[i].id)
-    _place_recorded(placing, examples, in_order, recorded)
-    _place_new_beside_old(placing, in_order)
-    rest = [i for i in in_order if i not in placing.side_of and i not in placing.refused]
-    clusters = related.clusters(rest)
-    if recorded:
-        _place_by_hash(placing, examples, clusters, split, seed)
+    own, unfit, found = _own_sides(examples, split, boundaries if recorded else None)
+    placing = Placing(related or relations(examples, group_column, split.near_duplicate_threshold))
+    fit = (i for i, example in enumerate(examples) if example.id not in unfit)
+    in_order = sorted(fit, key=lambda i: examples[i].id)
+    wanted: dict[int, set[Side]] = {}
+    for i in in_order:
+        told = recorded.get(examples[i].id)
+        if told is not None:
+            # A column says it again each time; a moment is only asked once, for boundaries are cut where rows lie.
+            wanted[i] = {*told, *([own[i]] if isinstance(split, ByColumn) else [])}
+    placing.place_wanted(wanted)
+    if own:
+        placing.place_wanted({i: {own[i]} for i in in_order if i not in wanted})
     else:
-        _place_by_shares(placing, examples, clusters, split, seed)
-    ids = [example.id for example in examples]
-    return Sides({ids[i]: side for i, side in placing.side_of.items()}, {ids[i]: sides for i, sides in placing.refused.items()})
+        placing.place_new_beside_old(in_order)
+        rest = [i for i in in_order if i not in placing.side_of and i not in placing.refused]
+        clusters = [
+            Sorted(cluster, examples[cluster[0]].id, labels_in(_label(examples[i]) for i in cluster)) for cluster in placing.clusters(rest)
+        ]
+        if recorded:
+            _place_by_hash(placing, [_label(row) for row in examples], clusters, split, seed)
+        else:
+            _place_afresh(placing, clusters, split, seed)
+    ids = [row.id for row in examples]
+    return Sides(
+        {ids[i]: side for i, side in placing.side_of.items()}, {ids[i]: sides for i, sides in placing.refused.items()}, unfit, found
+    )
 
 
-def _place_recorded(
-    placing: _Placing, examples: Sequence[AnyExample], in_order: list[int], recorded: Mapping[str, frozenset[Side]]
-) -> None:
-    old = [(i, recorded[examples[i].id]) for i in in_order if examples[i].id in recorded]
-    for i, sides in sorted(old, key=lambda item: min(_PRECEDENCE.index(side) for side in item[1])):
-        placing.place_or_refuse(i, set(sides))
+def _own_sides(
+    examples: Sequence[AnyExample], split: AnySplit, boundaries: Mapping[Side, float] | None
+) -> tuple[dict[int, Side], dict[str, str], Mapping[Side, float]]:
+    """(the side that each row's own value says, what is wrong with the others' values by id, the boundaries); by row number."""
+    if not isinstance(split, ByColumn | TimeSplit):
+        return {}, {}, {}
+    values = [lookup(example.extra, split.column) for example in examples]
+    unfit: dict[str, str] = {}
+    if isinstance(split, ByColumn):
+        said = [column_side(split, value) for value in values]
+        own = {i: one for i, one in enumerate(said) if one is not None}
+        unfit = {example.id: _value_text(value) for example, value, one in zip(examples, values, said, strict=True) if one is None}
+        return own, unfit, {}
+    times = moments_of(values, split.format)
+    unfit = {example.id: _value_text(value) for example, value, one in zip(examples, values, times, strict=True) if one is None}
+    known = {i: one for i, one in enumerate(times) if one is not None}
+    found = boundaries or boundaries_for(list(known.values()), split.validation, split.test)
+    return {i: side_at(one, found) for i, one in known.items()}, unfit, found
 
 
-def _place_new_beside_old(placing: _Placing, in_order: list[int]) -> None:
-    """Give new rows their relatives' side, and then their relatives theirs, until nothing moves."""
-    waiting = [i for i in in_order if i not in placing.side_of and i not in placing.refused]
-    moved = bool(placing.side_of)
-    while moved:
-        still: list[int] = []
-        for i in waiting:
-            if placing.touched(i):
-                placing.place_or_refuse(i, set())
-            else:
-                still.append(i)
-        moved, waiting = len(still) < len(waiting), still
+def _value_text(value: object) -> str:
+    text = "" if value is None else str(value)
+    return "the value is missing" if not text.strip() else f"the value is {text[:60]!r}"
 
 
-def _labels(examples: Sequence[AnyExample], cluster: Iterable[int]) -> Counter[str]:
-    """How many rows of a cluster each label has; rows without labels count as one."""
-    found = (examples[i] for i in cluster)
-    return Counter(str(example.label) if isinstance(example, Labelled) else "" for example in found)
+def _label(example: AnyExample) -> str:
+    """The label; rows without labels count as one."""
+    return str(example.label) if isinstance(example, Labelled) else ""
 
 
-def _place_by_hash(placing: _Placing, examples: Sequence[AnyExample], clusters: list[list[int]], split: Split, seed: int) -> None:
+def _place_by_hash(placing: Placing, labels: Sequence[str], clusters: Sequence[Sorted], split: AnySplit, seed: int) -> None:
     """Each cluster where its smallest id falls; a label that is new to training starts there."""
-    learnt = set(_labels(examples, (i for i, side in placing.side_of.items() if side == "train")))
-    drawn = sorted((unit(seed, "split", examples[cluster[0]].id), cluster) for cluster in clusters)
-    for draw, cluster in drawn:
-        side: Side = "train" if draw < split.train else "validation" if draw < split.train + split.validation else "test"
-        if split.share(side) == 0 or not set(_labels(examples, cluster)) <= learnt:
+    learnt = {labels[i] for i, side in placing.side_of.items() if side == "train"}
+    for cluster in sorted(clusters, key=lambda one: (unit(seed, "split", one.name), one.rows)):
+        side = _drawn(split, seed, cluster.name)
+        if not split.wants(side) or not set(cluster.labels) <= learnt:
             side = "train"
         if side == "train":
-            learnt |= set(_labels(examples, cluster))
-        for i in cluster:
-            placing.place(i, side)
+            learnt |= set(cluster.labels)
+        placing.place_all(cluster.rows, side)
 
 
-def _place_by_shares(placing: _Placing, examples: Sequence[AnyExample], clusters: list[list[int]], split: Split, seed: int) -> None:
-    """Clusters, the largest first and otherwise in hashed order, each to where it brings the counts closest to the shares.
+def _drawn(split: AnySplit, seed: int, name: str) -> Side:
+    draw = unit(seed, "split", name)
+    if isinstance(split, Folds):
+        if 1 + int(draw * split.folds) == split.fold:
+            return "test"
+        # A draw of its own: whether a row is tested in one fold says nothing of where it stands in the others.
+        return "validation" if unit(seed, "validation", name) < split.validation / (1 - split.test) else "train"
+    assert shares_out(split), "a row with a side of its own is not drawn for"
+    return "train" if draw < split.train else "validation" if draw < split.train + split.validation else "test"
 
-    Close means a small Σ (rows - wanted rows)² / wanted rows, over sides, for each label and for all rows together.
-    """
-    wanted = _labels(examples, (i for cluster in clusters for i in cluster))
-    n_rows = sum(wanted.values())
-    rows_with: Counter[tuple[Side, str]] = Counter()
-    rows_on: Counter[Side] = Counter()
+
+def _place_afresh(placing: Placing, clusters: Sequence[Sorted], split: AnySplit, seed: int) -> None:
+    """All clusters shared out together, label by label unless the split is random."""
+    assert shares_out(split), "a row with a side of its own is not shared out"
+    if isinstance(split, Folds):
+        in_fold = folds_of(clusters, split.folds, seed)
+        tested = [one for one, fold in zip(clusters, in_fold, strict=True) if fold == split.fold]
+        others = [one for one, fold in zip(clusters, in_fold, strict=True) if fold != split.fold]
+        for cluster in tested:
+            placing.place_all(cluster.rows, "test")
+    else:
+        others = list(clusters)
     # Of sides that are equally far from their share, test comes before validation.
-    sides: list[Side] = [side for side in ("train", "test", "validation") if split.share(side) > 0]
-
-    def cost(side: Side, labels: Counter[str]) -> float:
-        """How much further from the shares the counts would be."""
-        share, n_new = split.share(side), sum(labels.values())
-        total = n_new * (2 * (rows_on[side] - n_rows * share) + n_new) / (n_rows * share)
-        for label, n in labels.items():
-            aim = wanted[label] * share
-            total += n * (2 * (rows_with[side, label] - aim) + n) / aim
-        return total
-
-    for cluster in sorted(clusters, key=lambda some: (-len(some), seed_of(seed, "split", examples[some[0]].id))):
-        labels = _labels(examples, cluster)
-        is_new = any(rows_with["train", label] == 0 for label in labels)
-        side: Side = "train" if is_new else min(sides, key=lambda one: cost(one, labels))
-        rows_on[side] += len(cluster)
-        for label, n in labels.items():
-            rows_with[side, label] += n
-        for i in cluster:
-            placing.place(i, side)
+    order: tuple[Side, ...] = ("train", "validation") if isinstance(split, Folds) else ("train", "test", "validation")
+    shares = {side: split.share(side) for side in order if split.wants(side)}
+    by_label = not isinstance(split, RandomSplit)
+    for cluster, side in zip(others, share_out(others, shares, seed, learn_in="train", by_label=by_label), strict=True):
+        placing.place_all(cluster.rows, side)

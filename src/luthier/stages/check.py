@@ -19,6 +19,7 @@ from luthier.core.loading import Default
 from luthier.core.progress import duration
 from luthier.core.runs import Run
 from luthier.evaluate.metrics import TUNED
+from luthier.stages.beside import beside_of
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
@@ -101,11 +102,14 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
     recipe = load_recipe(path, overrides)
     verify(recipe.data)
     with tempfile.TemporaryDirectory() as folder:
-        recorded = Run(runs / recipe.name).split
-        if recorded.is_file():  # rows keep the sides that an earlier run gave them
+        run = Run(runs / recipe.name)
+        beside = beside_of(recipe, run, runs)
+        if run.split.is_file():  # rows keep the sides that an earlier run gave them
             (Path(folder) / "data").mkdir()
-            shutil.copy(recorded, Path(folder) / "data" / recorded.name)
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder))
+            shutil.copy(run.split, Path(folder) / "data" / run.split.name)
+            if run.kept.is_file():
+                (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder), beside)
         if recipe.goal.task not in TUNED:
             said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
             return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None})

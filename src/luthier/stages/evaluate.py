@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,9 +39,9 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
         pause: called between two systems and between two batches of one; it raises where somebody has asked to stop.
 
     """
-    gold = [Gold(example.id, answering.truth_of(example), _group(example, recipe)) for example in sides.test]
+    gold = gold_of(recipe, sides.test)
     card = bundle.read_card(run.bundle)
-    systems = [_tuned(recipe, run, sides, pause), *_untuned(recipe, card, sides, pause)]
+    systems = [tuned_answers(recipe, run, sides, pause), *_untuned(recipe, card, sides, pause)]
     pause()
     systems += _simple(recipe, sides)
     pause()
@@ -52,11 +52,12 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
     return evaluation
 
 
-def _group(example: AnyExample, recipe: Recipe) -> str | None:
-    return group_value(example, recipe.data.group)
+def gold_of(recipe: Recipe, test: Sequence[AnyExample]) -> list[Gold]:
+    """What is true of the test rows."""
+    return [Gold(example.id, answering.truth_of(example), group_value(example, recipe.data.group)) for example in test]
 
 
-def _tuned(recipe: Recipe, run: Run, sides: Sides, pause: Callable[[], None]) -> System:
+def tuned_answers(recipe: Recipe, run: Run, sides: Sides, pause: Callable[[], None]) -> System:
     """The bundle's answers; its network is let go of before another is loaded."""
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     card = tuned.card

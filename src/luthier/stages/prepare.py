@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,14 @@ from luthier.core.examples import AnyExample
 from luthier.core.files import write_json, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
-from luthier.data import prepared
+from luthier.data import prepared, versions
 from luthier.data.certificate import Certificate, certify
+from luthier.data.erased import Erased
+from luthier.data.parting import drops, part, refuse_strangers, settle
 from luthier.data.pipeline import Prepare, clean, refuse
 from luthier.data.profile import check, profile, settings_warning, warnings
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
-from luthier.data.split import SIDES, TWO_SIDES, Side, assign
+from luthier.data.split import SIDES, Side
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,18 @@ class Prepared:
         return {**found, "certificate": self.certificate.as_dict(), **said}
 
 
-def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, folder: Path) -> Prepared:
+@dataclass(frozen=True)
+class Beside:
+    """What preparing has to know from outside the run: the data folder of the run whose sides it takes over, and what was erased."""
+
+    taken: Path | None = None
+    erased: Erased = Erased()
+
+
+ALONE = Beside()
+
+
+def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, folder: Path, beside: Beside = ALONE) -> Prepared:
     """Make `folder/data` from the source.
 
     Args:
@@ -61,45 +73,51 @@ def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, fol
         seed: the recipe's.
         task_shape: the shape of example that the task needs, None for whichever the source has.
         folder: the run's folder; sides that an earlier run recorded there are kept.
+        beside: the run that `split_from` names, and what must not come back.
 
     Raises:
         LuthierError: everything that is wrong with the source, up to 20 places; then nothing is written.
 
     """
     home = folder / "data"
-    recorded, old_settings = prepared.read_split(home)
+    settled = settle(data, seed, home, beside.taken)
     recognised = recognise(data, task_shape)
-    examples, bad = _read(data, recognised)
-    cleaned = clean(examples, prepare.steps, recorded.keys())
-    sides = assign(
-        [row.example for row in cleaned.kept], data.split, seed, data.group, prepared.known_sides(recorded, cleaned.kept, cleaned.dropped)
-    )
-    cleaned = refuse(cleaned, "split", TWO_SIDES, {row: f"related to rows in {' and in '.join(on)}" for row, on in sides.refused.items()})
-    check([(row.example, sides.of[row.example.id]) for row in cleaned.kept], cleaned.dropped, data.split, _where(data))
-    settings: dict[str, Json] = {**dataclasses.asdict(data.split), "seed": seed, "group": data.group}
+    examples, bad, erased = _read(data, recognised, beside.erased)
+    refuse_strangers(settled, beside.taken, [example.id for example in examples])
+    cleaned = clean(examples, prepare.steps, settled.recorded.sides.keys())
+    kept = [row.example for row in cleaned.kept]
+    sides = part(kept, lambda: kept, data, settled, prepared.known_sides(settled.recorded.sides, cleaned.kept, cleaned.dropped))
+    cleaned = refuse(cleaned, drops(sides, settled.split))
+    check([(row.example, sides.of[row.example.id]) for row in cleaned.kept], cleaned.dropped, settled.split, _where(data))
+    settings = settled.settings(data.group)
     # From here on the files change, and what an earlier run made of them is no longer there.
     Run(folder).done("prepare").unlink(missing_ok=True)
-    dropped = [*map(prepared.bad_record, bad), *map(prepared.dropped_record, cleaned.dropped)]
+    versions.remember(home)
+    dropped = [*map(prepared.bad_record, bad), *map(prepared.erased_record, erased), *map(prepared.dropped_record, cleaned.dropped)]
     write_jsonl(home / prepared.KEPT, (prepared.kept_record(row, sides.of[row.example.id]) for row in cleaned.kept))
     write_jsonl(home / prepared.DROPPED, dropped)
     rows = list(prepared.read_rows(home))
     test_hash = prepared.rows_hash(example for example, side in rows if side == "test")
     result = Prepared(
-        read=len(examples) + len(bad),
+        read=len(examples) + len(bad) + len(erased),
         kept=len(rows) - sum(cleaned.added.values()),
         dropped=prepared.reasons(dropped),
         changed=cleaned.changed(),
         added=cleaned.added,
         split={side: sum(on == side for _, on in rows) for side in SIDES},
-        certificate=certify(rows, data.group, data.split.near_duplicate_threshold),
+        certificate=certify(rows, data.group, settled.split.near_duplicate_threshold),
         test_hash=test_hash,
         recognised=recognised,
-        warnings=(*warnings(rows, cleaned.dropped, data.split), *settings_warning(old_settings, settings)),
+        warnings=(*warnings(rows, cleaned.dropped, settled.split), *settings_warning(settled.old_settings, settings)),
     )
-    now, absent = prepared.sides_to_record(sides.of, recorded, cleaned.dropped)
+    now, absent = prepared.sides_to_record(sides.of, settled.recorded.sides, cleaned.dropped)
     write_json(home / prepared.CLEANING, result.as_dict())
     write_json(home / prepared.PROFILE, profile(rows))
-    write_json(home / prepared.SPLIT, {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent})
+    record: dict[str, Json] = {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent}
+    if sides.boundaries:
+        record["boundaries"] = {str(side): moment for side, moment in sides.boundaries.items()}
+    write_json(home / prepared.SPLIT, record)
+    versions.record(home, settled.origin)
     return result
 
 
@@ -108,19 +126,24 @@ def load_side(folder: Path, side: Side) -> list[AnyExample]:
     return [example for example, on in prepared.read_rows(folder / "data") if on == side]
 
 
-def _read(data: Data, recognised: Recognised) -> tuple[list[AnyExample], list[BadRow]]:
+def _read(data: Data, recognised: Recognised, erased: Erased) -> tuple[list[AnyExample], list[BadRow], list[str]]:
+    """The rows, the bad ones, and where those stand that must not come back."""
     examples: list[AnyExample] = []
     bad: list[BadRow] = []
+    gone: list[str] = []
     complaints = Complaints()
     for row in read(data, recognised):
         if not isinstance(row, BadRow):
-            examples.append(row)
+            if erased.known and row in erased:
+                gone.append(row.source)
+            else:
+                examples.append(row)
         elif data.bad_rows == "drop":
             bad.append(row)
         else:
             complaints.add(row.source, row.problem, row.fix)
     complaints.raise_if_any()
-    return examples, bad
+    return examples, bad, gone
 
 
 def _where(data: Data) -> str:

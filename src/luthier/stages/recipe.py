@@ -12,6 +12,7 @@ import pydantic
 
 from luthier.core.errors import LuthierError
 from luthier.core.loading import Default, defaults, load, option, read_given, required
+from luthier.core.runs import is_run
 from luthier.data.pipeline import Prepare
 from luthier.data.source import Data
 from luthier.evaluate.metrics import TUNED, Task
@@ -76,9 +77,9 @@ class Recipe:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
             yield "model.weights", "are random, and LoRA would leave them so", 'set [method] kind to "full"'
-        if self.data.split.validation == 0 and self.train.patience is not None and "train.patience" in given:
+        if not self.data.split.wants("validation") and self.train.patience is not None and "train.patience" in given:
             yield "train.patience", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
-        if self.data.split.validation == 0 and self.train.evaluate_every is not None:
+        if not self.data.split.wants("validation") and self.train.evaluate_every is not None:
             yield "train.evaluate_every", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
         if self.goal.task not in TUNED:
             for name, section, default in (("method", self.method, LoRA()), ("train", self.train, Train()), ("head", self.head, Head())):
@@ -108,9 +109,11 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
         base = str(Path(base).expanduser())
     elif base.startswith(".") or (folder / base / "config.json").is_file():
         base = str((folder / base).resolve())
-    return replace(
-        recipe, data=replace(recipe.data, source=found[0] if isinstance(source, str) else found), model=replace(recipe.model, base=base)
-    )
+    other = recipe.data.split_from
+    if other is not None and is_run(folder / other):
+        other = str((folder / other).resolve())
+    data = replace(recipe.data, source=found[0] if isinstance(source, str) else found, split_from=other)
+    return replace(recipe, data=data, model=replace(recipe.model, base=base))
 
 
 def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:

@@ -21,6 +21,7 @@ from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage
 from luthier.stages import prove as prove_stage
+from luthier.stages.beside import beside_hashes, beside_of
 from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, refuse_untuned
@@ -86,10 +87,12 @@ def run_prepare(job: Job) -> dict[str, Json]:
         "task": recipe.goal.task,
     }
     verify(recipe.data)
+    beside = beside_of(recipe, job.run, job.runs_folder)
+    inputs |= beside_hashes(beside, job.runs_folder)
     fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
 
     def work() -> dict[str, Json]:
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder).as_dict()
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder, beside).as_dict()
         _keep_recipe(job)
         return found
 
@@ -112,6 +115,19 @@ def run_tune(job: Job) -> dict[str, Json]:
     refuse_base(recipe.model.base)
     prepared = run_prepare(job)
     job.say(prepared_text(prepared, job.run.folder))
+    fingerprint = tuning_fingerprint(job)
+
+    def work() -> dict[str, Json]:
+        folder = job.run.folder
+        rows = Rows(load_side(folder, "train"), load_side(folder, "validation"), str(prepared["layout"]), prepared["fields"])  # type: ignore[arg-type]
+        return tune(recipe, job.run, rows, fingerprint, job.interruption)
+
+    return _stage(job, "tune", fingerprint, work)
+
+
+def tuning_fingerprint(job: Job) -> str:
+    """A hash of all that shapes what a training of the prepared rows comes to."""
+    recipe = job.recipe
     inputs: dict[str, Json] = {
         "kept": file_hash(job.run.kept),
         "base": base_hash(recipe.model.base),
@@ -121,14 +137,7 @@ def run_tune(job: Job) -> dict[str, Json]:
         "task": recipe.goal.task,
         "format": FORMATS["tune"],
     }
-    fingerprint = runs.fingerprint(inputs)
-
-    def work() -> dict[str, Json]:
-        folder = job.run.folder
-        rows = Rows(load_side(folder, "train"), load_side(folder, "validation"), str(prepared["layout"]), prepared["fields"])  # type: ignore[arg-type]
-        return tune(recipe, job.run, rows, fingerprint, job.interruption)
-
-    return _stage(job, "tune", fingerprint, work)
+    return runs.fingerprint(inputs)
 
 
 def run_prove(job: Job, tuned: Mapping[str, Json]) -> Proofs:
@@ -143,7 +152,7 @@ def run_prove(job: Job, tuned: Mapping[str, Json]) -> Proofs:
 
 def run_evaluate(job: Job) -> dict[str, Json]:
     """The bundle against its rivals; gives the report."""
-    if job.recipe.data.split.test == 0:
+    if not job.recipe.data.split.wants("test"):
         fix = "give it a share, or stop after `luthier tune`"
         raise LuthierError("recipe [data.split] test", "is 0, so there is nothing to evaluate on", fix)
     tuned = run_tune(job)

@@ -11,9 +11,11 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import read_jsonl
 from luthier.core.loading import load
 from luthier.core.runs import Run, find_run
+from luthier.data import versions
 from luthier.models.load import context_of, load_config, load_tokenizer
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.objectives import AnyObjective, Classify
+from luthier.stages.changes import newest_changes
 from luthier.stages.prepare import load_side
 from luthier.stages.recipe import Recipe, load_recipe
 from luthier.stages.rows import Rowed, to_rows
@@ -44,7 +46,9 @@ def show_rows(what: str, n_rows: int, runs: Path) -> Shown:
     if rowed.n_cut and n_rows > 1 and not any(row.cut for row in chosen):
         chosen[-1] = next(row for row in _rows(rowed, objective, tokenizer, max_tokens) if row.cut)
     dropped = tuple(itertools.islice(read_jsonl(run.dropped), n_rows))
-    return Shown(tuple(chosen), dropped, _reasons(run), rowed.counts())
+    known = versions.history(run.data)
+    changes = newest_changes(run, n_rows)
+    return Shown(tuple(chosen), dropped, _reasons(run), rowed.counts(), known[-1] if known else {}, changes)
 
 
 def _rows(rowed: Rowed, objective: AnyObjective, tokenizer: LoadedTokenizer, max_tokens: int) -> Iterator[ShownRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -63,16 +63,22 @@ class DroppedBy:
 
 @dataclass(frozen=True)
 class Shown:
-    """Some training rows, some dropped rows, every reason for dropping, and how many of all there are."""
+    """Some training rows, some dropped rows, every reason for dropping, and how many of all there are.
+
+    `version` is the newest version of the data, and `changes` what it changed about its parent, in words.
+    """
 
     rows: tuple[ShownRow, ...]
     dropped: tuple[Mapping[str, Any], ...]
     reasons: tuple[DroppedBy, ...]
     counts: Mapping[str, int]
+    version: Mapping[str, Json] = field(default_factory=dict)
+    changes: str = ""
 
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints."""
         return {
+            "version": dict(self.version) or None,
             "rows": [row.as_dict() for row in self.rows],
             "dropped": [dict(row) for row in self.dropped],
             "reasons": [dict(vars(one)) for one in self.reasons],
@@ -91,9 +97,11 @@ class Shown:
             lines += ["", f"Dropped while preparing: {sum(one.n for one in self.reasons):,} rows"]
             for one in self.reasons[:N_REASONS]:
                 lines.append(f"  {one.n:,} by {visible(one.step)}: {visible(one.reason)}")
-                lines.append(f"      such as {visible(one.source)}" + (f": {_shortened(one.excerpt)}" if one.excerpt else ""))
+                lines.append(f"      such as {visible(one.source)}" + (f": {shortened(one.excerpt)}" if one.excerpt else ""))
             if len(self.reasons) > N_REASONS:
                 lines.append(f"  and {len(self.reasons) - N_REASONS:,} more reasons in data/dropped.jsonl.gz")
+        if self.changes:
+            lines += ["", self.changes]
         return "\n".join(lines)
 
     def _legend(self, color: bool) -> str:
@@ -167,7 +175,8 @@ def _from_the_right(text: str) -> bool:
     return any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """The beginning of a text on one line, made harmless."""
     line = " ".join(text.split())
     return _isolated(visible(line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"))
 

@@ -66,7 +66,7 @@ def test_a_row_that_was_here_before_outranks_a_new_one() -> None:
 
 
 def test_refused_rows_leave_with_a_reason() -> None:
-    cleaned = refuse(clean([Text("a", "x"), Text("b", "y")], []), "split", "two sides", {"b": "because"})
+    cleaned = refuse(clean([Text("a", "x"), Text("b", "y")], []), {"b": ("split", "two sides", "because")})
     assert [row.example.id for row in cleaned.kept] == ["a"]
     assert [(row.example.id, row.step, row.reason, row.detail) for row in cleaned.dropped] == [("b", "split", "two sides", "because")]
 

@@ -13,12 +13,14 @@ from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Chat, Labelled
 from luthier.core.jsonvalue import Json
 from luthier.data.pipeline import DroppedRow
-from luthier.data.split import SIDES, Split
+from luthier.data.split import SIDES, TWO_SIDES, AnySplit, ByColumn, TimeSplit
 
 FEW_TRAINING_ROWS = 200
 _FEW_TEST_ROWS = 50
 _IMBALANCE = 10
 _N_NAMED = 5
+_TORN = 20
+"""One row in so many that had to go to keep the sides apart is worth a word."""
 
 Placed = Sequence[tuple[AnyExample, str]]
 
@@ -49,7 +51,7 @@ def label_counts(rows: Placed) -> dict[str, dict[str, int]]:
     return dict(sorted(counts.items(), key=lambda item: (-sum(item[1].values()), item[0])))
 
 
-def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str) -> None:
+def check(rows: Placed, dropped: Sequence[DroppedRow], split: AnySplit, where: str) -> None:
     """Refuse data on which tuning or judging is impossible.
 
     Args:
@@ -81,17 +83,22 @@ def check(rows: Placed, dropped: Sequence[DroppedRow], split: Split, where: str)
                 f'the label "{label}" has rows in {sides} only ({_named(places)}), so it cannot be learnt',
                 "add training rows with this label, or take these rows out",
             )
-    if split.test > 0 and not any(side == "test" for _, side in rows):
+    if split.wants("test") and not any(side == "test" for _, side in rows):
         why, fix = _why_no_test_rows(len(rows), counts, sum(row.step == "near_duplicates" for row in dropped), split)
         complaints.add(where, f"none of the {len(rows)} rows can be set aside as test rows: {why}", fix)
     complaints.raise_if_any()
 
 
-def _why_no_test_rows(n_rows: int, counts: Mapping[str, Mapping[str, int]], n_alike: int, split: Split) -> tuple[str, str]:
+def _why_no_test_rows(n_rows: int, counts: Mapping[str, Mapping[str, int]], n_alike: int, split: AnySplit) -> tuple[str, str]:
     """Why every row went to training, and what to do about it."""
     if 2 * len(counts) > max(n_rows, 4):
         why = f"they have {len(counts)} labels, and the first row of each is needed for training"
         return why, "add rows of each label, merge labels, or see whether [data] fields names the right column as label"
+    if isinstance(split, ByColumn):
+        fix = 'say which value means test under [data.split] sides, or part the rows by shares'
+        return f'the column "{split.column}" names none of them', fix
+    if isinstance(split, TimeSplit):
+        return f'the moments in "{split.column}" leave no place to cut', "name a finer column, or part the rows by shares"
     few = n_rows * split.test < 1
     why = "there are too few" if few else "they hang together by group or by nearly equal text"
     if n_alike > n_rows:
@@ -99,7 +106,7 @@ def _why_no_test_rows(n_rows: int, counts: Mapping[str, Mapping[str, int]], n_al
     return why, "add rows" if few else "add rows, or group them by a finer column if [data] group names one"
 
 
-def warnings(rows: Placed, dropped: Sequence[DroppedRow], split: Split) -> list[str]:
+def warnings(rows: Placed, dropped: Sequence[DroppedRow], split: AnySplit) -> list[str]:
     """What does not stop anyone, but should be known: few rows, a small test, rare labels, imbalance."""
     n_on = Counter(side for _, side in rows)
     said: list[str] = []
@@ -108,13 +115,19 @@ def warnings(rows: Placed, dropped: Sequence[DroppedRow], split: Split) -> list[
             f"There are {n_on['train']} training rows, fewer than {FEW_TRAINING_ROWS}. Expect a model that learns the form of the answers "
             "but not much of their content, and results that change with the seed; several hundred rows are the usual start."
         )
-    if split.test > 0 and n_on["test"] < _FEW_TEST_ROWS:
+    if split.wants("test") and n_on["test"] < _FEW_TEST_ROWS:
         said.append(
             f"There are {n_on['test']} test rows: a proportion measured on them is known to about ±{_half_width(n_on['test']):.0%}. "
-            "Differences smaller than that cannot be shown."
+            "`luthier check` says which differences between two systems they can show."
         )
-    if split.validation > 0 and n_on["validation"] == 0:
+    if split.wants("validation") and n_on["validation"] == 0:
         said.append("No row could be set aside for validation, so tuning cannot stop early.")
+    n_torn = sum(row.reason == TWO_SIDES for row in dropped)
+    if n_torn * _TORN >= len(rows):
+        said.append(
+            f"{n_torn:,} rows were dropped since they belong to two sides: rows of one group, or nearly equal ones, that the split "
+            "would part. Test rows stay, and what is tied to them cannot be trained on. See data/dropped.jsonl.gz."
+        )
     n_alike = sum(row.step == "near_duplicates" for row in dropped)
     if n_alike >= max(len(rows), 20):
         said.append(
@@ -140,9 +153,9 @@ def _setting(value: Json) -> str:
     return "not set" if value is None else str(value)
 
 
-def _label_warnings(counts: Mapping[str, Mapping[str, int]], split: Split) -> list[str]:
+def _label_warnings(counts: Mapping[str, Mapping[str, int]], split: AnySplit) -> list[str]:
     said: list[str] = []
-    unseen = [label for label, by_side in counts.items() if split.test > 0 and by_side["test"] == 0]
+    unseen = [label for label, by_side in counts.items() if split.wants("test") and by_side["test"] == 0]
     if unseen:
         said.append(
             f"{len(unseen)} of {len(counts)} labels have too few rows for a test row: {_named(unseen)}. Their errors will not be seen."
