@@ -45,6 +45,7 @@ FROZEN: dict[str, list[tuple[object, ...]]] = {
         ("--lr", "RATE", 2e-4), ("--full", "", False), ("--seed", "N", 0), JSON,
     ],
     "key": [("FILE", "required"), JSON],
+    "unmask": [("RUN", "required"), ("FILE", "required"), ("-o --out", "OUT", "required"), ("--secrets", "DIR", None), RUNS, JSON],
 }  # fmt: skip
 HEAVY = ("torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft")
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -14,6 +14,7 @@ from luthier.cli.common import RUNS, AsJson, Overrides, RecipePath, RunName, Run
 from luthier.cli.common import out as _out
 from luthier.cli.common import result as _result
 from luthier.cli.common import say as _say
+from luthier.cli.private import unmask
 from luthier.cli.rows import curve, erase
 
 app = typer.Typer(
@@ -366,6 +367,9 @@ def key(
     made = new_key(file)
     _say(f"Its hash was added to {file}. This is the key; it stands nowhere else:")
     _result({"key": made, "file": str(file)}, as_json, lambda: _out(made))
+
+
+app.command()(unmask)
 
 
 def _print_report(report: Mapping[str, Any], folder: Path, as_json: bool, next_lines: tuple[str, ...] = ()) -> None:

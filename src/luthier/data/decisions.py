@@ -28,12 +28,13 @@ class Dropped:
     """The row goes.
 
     `reason` is one of a few that are counted; `detail` says what is particular to this row; `kept_id` names the row
-    that stays in its place, where there is one.
+    that stays in its place, where there is one; `shown` is the row as it may be put on record, where it must not be as it was.
     """
 
     reason: str
     detail: str = ""
     kept_id: str | None = None
+    shown: AnyExample | None = None
 
 
 @dataclass(frozen=True)

@@ -126,8 +126,8 @@ def _one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], a
                 left.append(row)
             case Changed(example, reason):
                 left.append(KeptRow(example, (*row.changes, Change(step.kind, reason))))
-            case Dropped(reason, detail, kept_id):
-                dropped.append(DroppedRow(row.example, step.kind, reason, detail, kept_id))
+            case Dropped(reason, detail, kept_id, shown):
+                dropped.append(DroppedRow(shown or row.example, step.kind, reason, detail, kept_id))
             case Parted(children):
                 assert children, "a row that becomes nothing is dropped, with a reason"
                 added[step.kind] += len(children) - 1

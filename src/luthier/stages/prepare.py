@@ -11,6 +11,7 @@ from luthier.core.examples import AnyExample
 from luthier.core.files import write_json, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
+from luthier.core.secret_keys import secrets_folder
 from luthier.data import prepared, versions
 from luthier.data.certificate import Certificate, certify
 from luthier.data.erased import Erased
@@ -19,6 +20,7 @@ from luthier.data.pipeline import Prepare, clean, refuse
 from luthier.data.profile import check, profile, settings_warning, warnings
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
 from luthier.data.split import SIDES, Side
+from luthier.data.tools import Tools
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, fol
     recognised = recognise(data, task_shape)
     examples, bad, erased = _read(data, recognised, beside.erased)
     refuse_strangers(settled, beside.taken, [example.id for example in examples])
-    cleaned = clean(examples, prepare.steps, settled.recorded.sides.keys())
+    tools = Tools(home=home, secrets=secrets_folder(), seed=seed)
+    cleaned = clean(examples, prepare.steps, settled.recorded.sides.keys(), tools)
     kept = [row.example for row in cleaned.kept]
     sides = part(kept, lambda: kept, data, settled, prepared.known_sides(settled.recorded.sides, cleaned.kept, cleaned.dropped))
     cleaned = refuse(cleaned, drops(sides, settled.split))

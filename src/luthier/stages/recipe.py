@@ -15,6 +15,7 @@ from luthier.core.loading import Default, defaults, load, option, read_given, re
 from luthier.core.runs import is_run
 from luthier.data.pipeline import Prepare
 from luthier.data.source import Data
+from luthier.data.steps import OwnFilter
 from luthier.evaluate.metrics import TUNED, Task
 from luthier.evaluate.verdict import Goal
 from luthier.methods import AnyMethod, LoRA
@@ -113,7 +114,8 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
     if other is not None and is_run(folder / other):
         other = str((folder / other).resolve())
     data = replace(recipe.data, source=found[0] if isinstance(source, str) else found, split_from=other)
-    return replace(recipe, data=data, model=replace(recipe.model, base=base))
+    steps = tuple(step.rooted(folder) if isinstance(step, OwnFilter) else step for step in recipe.prepare.steps)
+    return replace(recipe, data=data, prepare=replace(recipe.prepare, steps=steps), model=replace(recipe.model, base=base))
 
 
 def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:

@@ -16,14 +16,17 @@ from luthier.data.steps.length import Length
 from luthier.data.steps.look_alikes import LookAlikes
 from luthier.data.steps.markup_to_text import MarkupToText
 from luthier.data.steps.near_duplicates import NearDuplicates
+from luthier.data.steps.own_filter import OwnFilter
+from luthier.data.steps.personal_data import PersonalData
 from luthier.data.steps.repair_encoding import RepairEncoding
+from luthier.data.steps.secrets import Secrets
 from luthier.data.steps.token_length import TokenLength
 from luthier.data.steps.typos import Typos
 from luthier.data.steps.whitespace import Whitespace
 
 AnyRowStep: TypeAlias = (
     RepairEncoding | HtmlToText | Whitespace | Length | MarkupToText | LookAlikes | EmailDebris | Typos | Languages | TokenLength
-    | GopherQuality | GopherRepetition | C4Quality | FinewebQuality
+    | GopherQuality | GopherRepetition | C4Quality | FinewebQuality | PersonalData | Secrets | OwnFilter
 )  # fmt: skip
 AnyKeyStep: TypeAlias = ExactDuplicates | NearDuplicates
 AnyStep: TypeAlias = AnyRowStep | AnyKeyStep
@@ -44,7 +47,10 @@ __all__ = [
     "LookAlikes",
     "MarkupToText",
     "NearDuplicates",
+    "OwnFilter",
+    "PersonalData",
     "RepairEncoding",
+    "Secrets",
     "TokenLength",
     "Typos",
     "Whitespace",
