@@ -88,23 +88,27 @@ def _dropped(home: Path) -> Iterator[dict[str, Json]]:
 def erase(home: Path, found: Found) -> None:
     """Rewrite the files without those rows; a call that was cut off is made again from the start.
 
-    Rows that were read stay in the accounts, as dropped ones of which only the place is known. The dropped rows are
-    written first: killed after that, a second call finds the kept rows still there and their places noted already.
+    Rows that were read stay in the accounts, as dropped ones of which only the place is known. The record of sides is
+    written before the rows that tell whose ids stand in it, and the kept rows last: killed before that, a second call
+    finds them still there, and their places noted already.
     """
+    left = [example for example, side in prepared.read_rows(home) if side == "test" and example.id not in found.ids]
+    test_hash = prepared.rows_hash(left)
+    _rewrite_split(home, found.ids, test_hash)
     noted = {str(row["source"]) for row in _dropped(home) if row["step"] == "erase"}
     places = {str(row["source"]) for row in _dropped(home) if row["id"] in found.ids} | found.roots - noted
     gone = [prepared.erased_record(place) for place in sorted(places)]
     others = (_without_names(row, found.ids) for row in _dropped(home) if row["id"] not in found.ids)
     write_jsonl(home / prepared.DROPPED, itertools.chain(others, gone))
-    write_jsonl(home / prepared.KEPT, (row for row in read_jsonl(home / prepared.KEPT) if row["id"] not in found.ids))
-    test_hash = prepared.rows_hash(example for example, side in prepared.read_rows(home) if side == "test")
-    _rewrite_split(home, found.ids, test_hash)
-    _rewrite_accounts(home, test_hash)
-    for path in versions.formers(home):
+    _rewrite_accounts(home, found.ids, test_hash)
+    for path in (*versions.formers(home), *home.glob("profile*")):
         path.unlink()
+    write_jsonl(home / prepared.KEPT, _kept_without(home, found.ids))
     versions.record(home)
-    for path in home.glob("profile*"):
-        path.unlink()
+
+
+def _kept_without(home: Path, ids: Collection[str]) -> Iterator[dict[str, Json]]:
+    return (row for row in read_jsonl(home / prepared.KEPT) if row["id"] not in ids)
 
 
 def _without_names(row: dict[str, Json], ids: Collection[str]) -> dict[str, Json]:
@@ -118,11 +122,11 @@ def _rewrite_split(home: Path, ids: Collection[str], test_hash: str) -> None:
     write_json(home / prepared.SPLIT, {**record, "test_sha256": test_hash, **tables})
 
 
-def _rewrite_accounts(home: Path, test_hash: str) -> None:
+def _rewrite_accounts(home: Path, ids: Collection[str], test_hash: str) -> None:
     """Count again: read = kept + Σ dropped, and Σ split = kept + Σ added."""
     account: Any = read_json(home / prepared.CLEANING)
     split, changed = Counter[str](), Counter[str]()
-    rows: Iterator[Mapping[str, Any]] = read_jsonl(home / prepared.KEPT)
+    rows: Iterator[Mapping[str, Any]] = _kept_without(home, ids)
     for row in rows:
         split[row["side"]] += 1
         changed.update({change["step"] for change in row["changed"]})

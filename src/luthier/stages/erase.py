@@ -242,6 +242,9 @@ def _erase_in(one: InRun) -> list[str]:
     for path in run.folder.rglob("*.tmp"):
         if path.is_file():
             path.unlink()
+    if found.n_kept:
+        _remove_page(run)
+    # Last of all: until this is done, a call that is made again finds the rows.
     erasing.erase(run.data, found)
     if found.n_kept and run.report.is_file():
         _write_page_anew(run)
@@ -253,8 +256,12 @@ def _write_page_anew(run: Run) -> None:
     try:
         write_page(run)
     except (LuthierError, KeyError, ValueError, AssertionError):
-        (run.evaluation / "report.html").unlink(missing_ok=True)
-        shutil.rmtree(run.evaluation / "figures", ignore_errors=True)
+        _remove_page(run)
+
+
+def _remove_page(run: Run) -> None:
+    (run.evaluation / "report.html").unlink(missing_ok=True)
+    shutil.rmtree(run.evaluation / "figures", ignore_errors=True)
 
 
 def _quoting(paths: Sequence[Path], texts: frozenset[str], home: Path) -> list[str]:
