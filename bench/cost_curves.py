@@ -3,8 +3,8 @@
     python bench/cost_curves.py WORK/models/m10 --out docs/figures
 
 Random tokens, LoRA of rank 16, one thread, the last tenth of each row trained; forest, packed and padded rows by turns. Each point is
-measured in a process of its own that is forked from one with the model loaded, so that its peak of memory is its own: seconds are the
-least of several steps, memory is what the step adds to the loaded model. Writes cost_curves.json, which is also the log (points that
+measured in a process of its own that is forked from one with the model loaded, so that its peak of memory is its own: processor
+seconds are the least of several steps, memory is what the step adds to the loaded model. Writes cost_curves.json, which is also the log (points that
 stand in it are not measured again), and cost_curves.svg. The break-even point is the share from which the forest is faster than both
 others.
 """
@@ -64,9 +64,9 @@ def measure(state: TrainState, cuts: CutPlan, rows: list[Row], n_steps: int, to:
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds = []
     for _ in range(n_steps):
-        began = time.perf_counter()
+        began = time.process_time()
         found = take_step(state, Imitate(), rows, cuts, 1e-4, 1.0)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
     peak_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
     to.send({"seconds": round(min(seconds), 5), "peak_mb": round(peak_mb, 1), "nodes": found["n_nodes"], "tokens_read": found["n_tokens"]})
 

@@ -215,6 +215,15 @@ def test_trees_too_large_for_one_mask_give_the_same(kind: str, dense_nodes: int,
     assert_equal(loss_and_gradients(network, [make_forest(rows, share=False)]), wanted)
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_forest_that_is_filled_up_gives_the_same(kind: str) -> None:
+    network = network_of(kind)
+    rows = [*shared_system_prompt(np.random.default_rng(2)), make_row(list(range(3, 38)), [0.0] * 30 + [1.0] * 5)]
+    filled = make_forest(rows, most_nodes=10**6)
+    assert filled.n_nodes > make_forest(rows).n_nodes
+    assert_equal(loss_and_gradients(network, [filled]), loss_and_gradients(network, [make_forest(rows)]))
+
+
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_a_head_on_pooled_states_gives_the_same_gradients(pooling, smoothing: float) -> None:

@@ -30,7 +30,7 @@ from luthier.stages.sources import source_hashes, verify
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 2, "tune": 4, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}
+FORMATS: Mapping[str, int] = {"prepare": 2, "tune": 5, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]

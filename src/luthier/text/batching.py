@@ -68,7 +68,7 @@ class CutPlan:
         """One batch of all the rows, without what nothing is predicted from."""
         if self.layout == "padded":
             return make_padded(rows, self.pad_id, whole=False)
-        return make_forest(rows, share=self.layout == "forest", whole=False)
+        return make_forest(rows, share=self.layout == "forest", whole=False, most_nodes=self.max_nodes)
 
     def cut(self, rows: Sequence[Row]) -> list[list[Row]]:
         """The rows in the cheapest micro-batches that fit: groups stay whole, and rows that share a beginning meet.

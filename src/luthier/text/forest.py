@@ -36,13 +36,25 @@ class Forest(Supervision):
         return len(self.tokens_N)
 
 
-def make_forest(rows: Sequence[Row], share: bool = True, whole: bool = True) -> Forest:
+def usual_size(n: int, most: int = 64) -> int:
+    """The next of a few sizes from `n` on: at most 16 in each octave, and none more than `most` away.
+
+    Kernels are made for each size of their inputs, which takes longer than many of them run and holds memory for good.
+    Where sizes recur, the kernels do.
+    """
+    step = min(most, max(1, 1 << max(0, (n - 1).bit_length() - 5)))
+    return -(-n // step) * step
+
+
+def make_forest(rows: Sequence[Row], share: bool = True, whole: bool = True, most_nodes: int = 0) -> Forest:
     """Pack rows into a forest.
 
     Args:
         rows: what to pack.
         share: compute shared beginnings once; else each row becomes a tree of its own, as random layers need it.
         whole: take all tokens of the rows; else only those that have to be read, and a row's path ends with the last.
+        most_nodes: up to so many, the forest is filled up to one of the usual sizes: nodes that nothing is learnt from
+            and no row sees follow the last row.
 
     """
     lengths = [row.n_tokens if whole else row.n_read for row in rows]
@@ -64,12 +76,15 @@ def make_forest(rows: Sequence[Row], share: bool = True, whole: bool = True) -> 
         tokens[new], depth[new] = row[shared:], np.arange(shared, len(row))
         paths[r] = path
         n += len(new)
-    leave[path] = n
+    n_filled = max(n, min(most_nodes, usual_size(n)))
+    leave[path] = n_filled
+    # What fills up repeats the last node, at its depth: any token would do, but a further position may not exist.
+    fill = (0, n_filled - n)
     return Forest(
-        tokens_N=torch.from_numpy(tokens[:n].copy()),
-        depth_N=torch.from_numpy(depth[:n].copy()),
-        leave_N=torch.from_numpy(leave[:n].copy()),
-        borders=(*borders, n),
+        tokens_N=torch.from_numpy(np.pad(tokens[:n], fill, mode="edge")),
+        depth_N=torch.from_numpy(np.pad(depth[:n], fill, mode="edge")),
+        leave_N=torch.from_numpy(np.pad(leave[:n], fill, constant_values=n_filled)),
+        borders=(*borders, n_filled),
         **supervise(rows, paths),  # type: ignore[arg-type]
     )
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
-from luthier.text.forest import make_forest
+from luthier.text.forest import make_forest, usual_size, visible
 from luthier.text.padded import make_padded
 from luthier.text.rows import Row, make_row, n_shared, sort_key
 
@@ -149,6 +149,28 @@ def test_what_nothing_is_predicted_from_need_not_be_read() -> None:
 def test_rows_that_are_read_in_part_share_all_that_they_can() -> None:
     rows = [make_row([1, 2, 3, 5], [0, 0, 0, 1]), make_row([1, 2, 3, 6, 7], [0, 0, 1, 0, 0]), make_row([1, 2, 3, 7], [0, 0, 0, 1])]
     assert make_forest(rows, whole=False).n_nodes == 3
+
+
+def test_usual_sizes_are_few_and_near() -> None:
+    assert [usual_size(n) for n in (0, 1, 31, 32, 33, 64, 65, 180, 1000, 1024, 1025, 2827, 4000)] == [
+        0, 1, 31, 32, 34, 64, 68, 184, 1024, 1024, 1088, 2880, 4032,
+    ]  # fmt: skip
+    for octave in (64, 128, 256, 512):
+        assert len({usual_size(n) for n in range(octave + 1, 2 * octave + 1)}) == 16
+    assert all(0 <= usual_size(n) - n < min(64, max(1, n / 16)) for n in range(1, 5000))
+
+
+def test_a_forest_is_filled_up_with_nodes_that_no_row_sees_and_nothing_is_learnt_from() -> None:
+    rows = [make_row([7, *range(10, 30 + i)], [0.0] * 20 + [1.0] * (1 + i)) for i in range(2)] + [make_row(list(range(1, 20)))]
+    bare, filled = make_forest(rows), make_forest(rows, most_nodes=100)
+    assert bare.n_nodes == 41
+    assert filled.n_nodes == usual_size(41) == 42 and filled.borders[-1] == 42
+    for name in ("source_S", "target_S", "weight_S", "row_S", "pool_R", "path_P"):
+        assert torch.equal(getattr(filled, name), getattr(bare, name))
+    assert not visible(filled.leave_N)[:41, 41:].any(), "no row sees them"
+    assert visible(filled.leave_N)[41, 41], "each sees itself, so that its state is a number"
+    assert int(filled.depth_N.max()) == int(bare.depth_N.max()), "they stand at a position that exists"
+    assert [make_forest(rows, most_nodes=n).n_nodes for n in (0, 30, 41, 42)] == [41, 41, 41, 42], "and never more than may be"
 
 
 def test_padded_rows_stand_on_the_left_and_say_their_lengths() -> None:

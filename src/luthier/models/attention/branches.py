@@ -23,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from luthier.text.forest import usual_size
+
 MIN_REPEATED = 128
 """From so many nodes on that would be read again, a segment becomes a block of its own: about what a call costs."""
 MAX_PADDING = (8, 0.1)
@@ -142,7 +144,7 @@ def _buckets(
             groups.append([i])
     buckets = []
     for group in groups:
-        width = len(sequences[group[0]])
+        width = usual_size(len(sequences[group[0]]))
         node = np.stack([np.pad(sequences[i], (0, width - len(sequences[i])), mode="edge") for i in group])
         own = np.stack([np.pad(owned[i], (0, width - len(owned[i]))) for i in group])
         real = np.arange(width) < np.array([len(sequences[i]) for i in group])[:, None]

@@ -20,6 +20,7 @@ from luthier.models.blocks.gate import gated
 from luthier.models.blocks.norm import rms_norm
 from luthier.models.blocks.recognise import bypassed, eps_of, is_bare, refuse_unusual, window_of
 from luthier.models.blocks.rotary import rotated
+from luthier.text.forest import usual_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +59,8 @@ class Blocks:
 
         """
         body = self.body
+        n_wanted = None if wanted is None else len(wanted)
+        wanted = None if wanted is None else _filled(wanted)
         x = body.embed_tokens(tokens)
         cos, sin = (turn[:, :, None].to(_exact(turn)) for turn in body.rotary_emb(x, position_ids=positions))
         turn = cos, sin
@@ -67,7 +70,7 @@ class Blocks:
                 x = checkpoint(_layer, layer, x, turn, layout, kept, use_reentrant=False)
             else:
                 x = _layer(layer, x, turn, layout, kept)
-        return _normed(body.norm, x).flatten(0, 1)
+        return _normed(body.norm, x).flatten(0, 1)[:n_wanted]
 
 
 def _layer(layer: Any, x: Tensor, turn: tuple[Tensor, Tensor], layout: Layout, wanted: Tensor | None) -> Tensor:
@@ -97,6 +100,12 @@ def _attended(attention: Any, normed: Tensor, turn: tuple[Tensor, Tensor], layou
 
 def _normed(norm: nn.Module, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     return rms_norm(x, norm.weight, eps_of(norm), dtype)  # type: ignore[arg-type]
+
+
+def _filled(wanted: Tensor) -> Tensor:
+    """The places, the last one repeated up to one of the usual numbers of them."""
+    n_more = usual_size(len(wanted)) - len(wanted)
+    return torch.cat([wanted, wanted[-1:].expand(n_more)]) if n_more else wanted
 
 
 def _compute_dtype(x: Tensor) -> torch.dtype | None:
