@@ -3,10 +3,10 @@
     python bench/cost_curves.py WORK/models/m10 --out docs/figures
 
 Random tokens, LoRA of rank 16, one thread, the last tenth of each row trained; forest, packed and padded rows by turns. Each point is
-measured in a process of its own that is forked from one with the model loaded, so that its peak of memory is its own: processor
-seconds are the least of several steps, memory is what the step adds to the loaded model. Writes cost_curves.json, which is also the log (points that
-stand in it are not measured again), and cost_curves.svg. The break-even point is the share from which the forest is faster than both
-others.
+measured in a process of its own that is forked from one with the model loaded, so that its peak of memory is its own. Seconds are the
+processor's, the least of several steps; memory is what the step adds to the loaded model. Writes cost_curves.json, which is also the
+log (points that stand in it are not measured again), and cost_curves.svg. The break-even point is the share from which the forest is
+faster than both others.
 """
 
 from __future__ import annotations
