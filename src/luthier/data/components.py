@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Components:
     """A union-find over 0 … n-1; a component is named by its smallest member."""
 
     def __init__(self, n: int) -> None:
-        self._parents = list(range(n))
+        self._parents = np.arange(n, dtype=np.int64)
 
     def of(self, i: int) -> int:
         """The smallest member of the component of `i`."""
+        parents = self._parents
         root = i
-        while self._parents[root] != root:
-            root = self._parents[root]
-        while self._parents[i] != root:
-            self._parents[i], i = root, self._parents[i]
+        while (parent := parents.item(root)) != root:
+            root = parent
+        while (parent := parents.item(i)) != root:
+            parents[i], i = root, parent
         return root
+
+    def of_each(self, members: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The same for many at once."""
+        roots = self._parents[members]
+        while not np.array_equal(above := self._parents[roots], roots):
+            roots = above
+        self._parents[members] = roots
+        return roots
 
     def join(self, i: int, j: int) -> None:
         """Make the components of `i` and `j` one."""
@@ -27,10 +39,17 @@ class Components:
 
     def all(self) -> list[list[int]]:
         """Every component, its members in order, by its smallest member."""
-        found: dict[int, list[int]] = {}
-        for i in range(len(self._parents)):
-            found.setdefault(self.of(i), []).append(i)
-        return list(found.values())
+        return [component.tolist() for component in self._parts()]
+
+    def several(self) -> list[list[int]]:
+        """The components of more than one member."""
+        return [component.tolist() for component in self._parts() if len(component) > 1]
+
+    def _parts(self) -> list[NDArray[np.int64]]:
+        roots = self.of_each(np.arange(len(self._parents)))
+        order = np.argsort(roots, kind="stable")
+        cuts = np.flatnonzero(np.diff(roots[order])) + 1
+        return np.split(order, cuts) if len(order) else []
 
 
 def joined_by_key(keys: Iterable[Iterable[Hashable]], n: int) -> Components:

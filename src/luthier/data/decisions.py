@@ -80,6 +80,23 @@ class KeyStep(Protocol):
 
 
 @runtime_checkable
+class ComparesTexts(Protocol):
+    """A key step for which rows that share a key concern one another only if texts of theirs are alike, too.
+
+    Keys bring together more than is related, and among many rows everything with everything; this takes it apart again.
+    """
+
+    @property
+    def threshold(self) -> float:
+        """The Jaccard similarity of character 5-grams from which texts are alike."""
+        ...
+
+    def compared(self, example: AnyExample) -> str:
+        """The row's text that is compared."""
+        ...
+
+
+@runtime_checkable
 class SetStep(Protocol):
     """Decides about each row in the light of all of them, reading them as often as it likes, one after another."""
 

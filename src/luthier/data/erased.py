@@ -59,6 +59,13 @@ class Erased:
                 yield column, value
 
 
+@dataclass(frozen=True)
+class ErasedRow:
+    """What is left of a row that must not come back: where it stood."""
+
+    source: str
+
+
 def value_of(example: AnyExample, column: str) -> str | None:
     """What a row has in a column as text, `id` being its name; None where it has nothing there."""
     found = lookup(example.extra, column)

@@ -22,7 +22,8 @@ _RECALL = 0.999
 _SEED = 1
 _BLOCK = 512
 _FEW = 16
-_SLACK = 1e-9
+SLACK = 1e-9
+"""What is allowed for rounding where a similarity is compared with a threshold."""
 _MAX_GRAMS_AT_ONCE = 4_000_000
 
 
@@ -36,6 +37,12 @@ def similarity(a: str, b: str) -> float:
     """The Jaccard similarity of two texts: 5-grams in both over 5-grams in either, from 0 to 1."""
     grams_a, grams_b = grams(a), grams(b)
     return len(grams_a & grams_b) / len(grams_a | grams_b)
+
+
+def are_alike(grams_a: frozenset[str], grams_b: frozenset[str], threshold: float) -> bool:
+    """Whether two sets of grams reach the threshold."""
+    n_both = len(grams_a & grams_b)
+    return n_both >= threshold * (len(grams_a) + len(grams_b) - n_both) - SLACK
 
 
 def band_shape(threshold: float) -> tuple[int, int]:
@@ -79,15 +86,31 @@ def similar_pairs(texts: Sequence[str], threshold: float) -> Iterator[tuple[int,
     for start in range(0, len(texts), _BLOCK):
         stop = min(start + _BLOCK, len(texts))
         # Rows are in order of size: a partner has at least t times the grams of the smallest row of the block.
-        low = int(np.searchsorted(n_grams, threshold * n_grams[start] - _SLACK))
+        low = int(np.searchsorted(n_grams, threshold * n_grams[start] - SLACK))
         shared = (prefixes[start:stop] @ prefixes[low:stop].T).tocoo()
         a, b = shared.row.astype(np.int64) + start, shared.col.astype(np.int64) + low
         # Common grams outside both prefixes are in the rest of the set whose prefix ends first.
         at_most = shared.data + np.where(last[a] <= last[b], n_suffix[a], n_suffix[b])
-        wanted = (b < a) & (at_most >= threshold / (1 + threshold) * (n_grams[a] + n_grams[b]) - _SLACK)
+        wanted = (b < a) & (at_most >= threshold / (1 + threshold) * (n_grams[a] + n_grams[b]) - SLACK)
         for i, j, value in _verified(sets, n_grams, a[wanted], b[wanted], threshold):
             first, second = int(by_size[i]), int(by_size[j])
             yield min(first, second), max(first, second), value
+
+
+def compared_pairs(texts: Sequence[str], a: NDArray[np.int64], b: NDArray[np.int64], threshold: float) -> NDArray[np.bool_]:
+    """Of the pairs (a[k], b[k]) of texts, which reach the threshold: counted, gram by gram."""
+    if len(a) <= _FEW:
+        few = {i: grams(texts[i]) for i in {*a.tolist(), *b.tolist()}}
+        pairs = zip(a.tolist(), b.tolist(), strict=True)
+        return np.array([are_alike(few[i], few[j], threshold) for i, j in pairs], dtype=np.bool_)
+    sets = _gram_matrix(texts)
+    n_grams = np.diff(sets.indptr)
+    alike = np.zeros(len(a), dtype=np.bool_)
+    for start, stop in _portions(n_grams[a] + n_grams[b]):
+        i, j = a[start:stop], b[start:stop]
+        n_both = np.asarray(sets[i].multiply(sets[j]).sum(axis=1)).ravel()
+        alike[start:stop] = n_both >= threshold * (n_grams[i] + n_grams[j] - n_both) - SLACK
+    return alike
 
 
 def _compared_one_by_one(texts: Sequence[str], threshold: float) -> Iterator[tuple[int, int, float]]:
@@ -96,7 +119,7 @@ def _compared_one_by_one(texts: Sequence[str], threshold: float) -> Iterator[tup
     for i, j in itertools.combinations(range(len(sets)), 2):
         n_both = len(sets[i] & sets[j])
         n_either = len(sets[i]) + len(sets[j]) - n_both
-        if n_both >= threshold * n_either - _SLACK:
+        if n_both >= threshold * n_either - SLACK:
             yield i, j, n_both / n_either
 
 
@@ -150,7 +173,7 @@ def _dense(values: NDArray[np.int64]) -> NDArray[np.int64]:
 def _prefixes(sets: scipy.sparse.csr_matrix, threshold: float) -> scipy.sparse.csr_matrix:
     """The rarest grams of each set, as many as any partner must share one of."""
     n_grams = np.diff(sets.indptr)
-    n_prefix = n_grams - np.ceil(threshold * n_grams - _SLACK).astype(np.int64) + 1
+    n_prefix = n_grams - np.ceil(threshold * n_grams - SLACK).astype(np.int64) + 1
     position = np.arange(sets.nnz) - np.repeat(sets.indptr[:-1], n_grams)
     taken = position < np.repeat(n_prefix, n_grams)
     starts = np.concatenate([[0], np.cumsum(n_prefix)])
@@ -161,12 +184,17 @@ def _verified(
     sets: scipy.sparse.csr_matrix, n_grams: NDArray[np.int64], a: NDArray[np.int64], b: NDArray[np.int64], threshold: float
 ) -> Iterator[tuple[int, int, float]]:
     """The candidates (a[k], b[k]) whose sets really are that similar."""
-    cost = np.cumsum(n_grams[a] + n_grams[b])
-    n_chunks = math.ceil(cost[-1] / _MAX_GRAMS_AT_ONCE) if len(cost) else 0
-    bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, np.arange(1, n_chunks) * _MAX_GRAMS_AT_ONCE), [len(cost)]]))
-    for start, stop in itertools.pairwise(bounds):
+    for start, stop in _portions(n_grams[a] + n_grams[b]):
         i, j = a[start:stop], b[start:stop]
         n_both = np.asarray(sets[i].multiply(sets[j]).sum(axis=1)).ravel()
         n_either = n_grams[i] + n_grams[j] - n_both
-        alike = n_both >= threshold * n_either - _SLACK
+        alike = n_both >= threshold * n_either - SLACK
         yield from zip(i[alike].tolist(), j[alike].tolist(), (n_both[alike] / n_either[alike]).tolist(), strict=True)
+
+
+def _portions(sizes: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of things that are held at once, each of `_MAX_GRAMS_AT_ONCE` grams or a little more."""
+    cost = np.cumsum(sizes)
+    n_chunks = math.ceil(cost[-1] / _MAX_GRAMS_AT_ONCE) if len(cost) else 0
+    bounds = np.unique(np.concatenate([[0], np.searchsorted(cost, np.arange(1, n_chunks) * _MAX_GRAMS_AT_ONCE), [len(cost)]]))
+    yield from itertools.pairwise(bounds.tolist())

@@ -7,10 +7,13 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
-from luthier.data.components import joined_by_key
-from luthier.data.decisions import Changed, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
+from luthier.data.components import Components, joined_by_key
+from luthier.data.decisions import Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
+from luthier.data.neighbours import are_alike, grams
 from luthier.data.steps import AnyStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, RepairEncoding, Whitespace
 from luthier.data.tools import NO_TOOLS, Tools
 
@@ -82,7 +85,9 @@ def clean(
     elders: Collection[str] = frozenset(),
     tools: Tools = NO_TOOLS,
 ) -> Cleaned:
-    """Run the steps over the rows.
+    """Run the steps over the rows, all of them in memory: what cleaning means. `streaming` does the same on the disk.
+
+    Rows stay in the order in which they came. Dropped rows stand step by step, those of one step in that order.
 
     Args:
         examples: rows with ids of their own.
@@ -98,11 +103,13 @@ def clean(
     for step in (ready(one, tools) for one in steps):
         match step:
             case KeyStep():
-                rows = _by_key(rows, step, dropped, elders)
+                gone = chosen(step, [row.example for row in rows], elders)
+                dropped.extend(dropped_row(rows[i].example, step.kind, gone[i]) for i in sorted(gone))
+                rows = [row for i, row in enumerate(rows) if i not in gone]
             case SetStep():
                 rows = _all_together(rows, step, dropped)
             case _:
-                rows = _one_by_one(rows, step, dropped, added)
+                rows = one_by_one(rows, step, dropped, added)
     return Cleaned(tuple(rows), tuple(dropped), dict(added))
 
 
@@ -118,7 +125,8 @@ def tidied(example: AnyExample, steps: Sequence[RowStep | KeyStep | SetStep]) ->
     return example
 
 
-def _one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], added: Counter[str]) -> list[KeptRow]:
+def one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], added: Counter[str]) -> list[KeptRow]:
+    """The rows that a row step leaves, changed as it wants; what it drops and adds is noted."""
     left: list[KeptRow] = []
     for row in rows:
         match step.apply(row.example):
@@ -135,29 +143,57 @@ def _one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], a
     return left
 
 
-def _by_key(rows: list[KeptRow], step: KeyStep, dropped: list[DroppedRow], elders: Collection[str]) -> list[KeptRow]:
-    is_kept = [True] * len(rows)
-    for component in joined_by_key((step.keys(row.example) for row in rows), len(rows)).all():
-        if len(component) == 1:
-            continue
-        members = sorted(component, key=lambda i: (rows[i].example.id not in elders, i))
-        decisions = step.choose([rows[i].example for i in members])
+def chosen(step: KeyStep, examples: Sequence[AnyExample], elders: Collection[str]) -> dict[int, Dropped]:
+    """The rows that a key step drops, by their numbers."""
+    gone: dict[int, Dropped] = {}
+    for component in related(step, examples).several():
+        members = sorted(component, key=lambda i: (examples[i].id not in elders, i))
+        decisions = step.choose([examples[i] for i in members])
         assert len(decisions) == len(members), f"{step.kind} decides about each row"
-        for i, decision in zip(members, decisions, strict=True):
-            if isinstance(decision, Dropped):
-                is_kept[i] = False
-                dropped.append(DroppedRow(rows[i].example, step.kind, decision.reason, decision.detail, decision.kept_id))
-    return [row for row, stays in zip(rows, is_kept, strict=True) if stays]
+        gone |= {i: decision for i, decision in zip(members, decisions, strict=True) if isinstance(decision, Dropped)}
+    return gone
+
+
+def related(step: KeyStep, examples: Sequence[AnyExample]) -> Components:
+    """The rows that concern one another: they share a key, and, where the step compares texts, theirs are alike."""
+    keys = [step.keys(example) for example in examples]
+    if not isinstance(step, ComparesTexts):
+        return joined_by_key(keys, len(keys))
+    components = Components(len(examples))
+    with_key: dict[bytes, list[int]] = {}
+    for i, some in enumerate(keys):
+        for key in some:
+            with_key.setdefault(key, []).append(i)
+    known: dict[int, frozenset[str]] = {}
+
+    def grams_of(i: int) -> frozenset[str]:
+        if i not in known:
+            known[i] = grams(step.compared(examples[i]))
+        return known[i]
+
+    for run in with_key.values():
+        members = np.array(run, dtype=np.int64)
+        for k, i in enumerate(run[:-1]):
+            others = members[k + 1 :]
+            for j in others[components.of_each(others) != components.of(i)].tolist():
+                if components.of(i) != components.of(j) and are_alike(grams_of(i), grams_of(j), step.threshold):
+                    components.join(i, j)
+    return components
 
 
 def _all_together(rows: list[KeptRow], step: SetStep, dropped: list[DroppedRow]) -> list[KeptRow]:
     left: list[KeptRow] = []
     for row, decision in zip(rows, step.decide(lambda: (one.example for one in rows)), strict=True):
         if isinstance(decision, Dropped):
-            dropped.append(DroppedRow(row.example, step.kind, decision.reason, decision.detail, decision.kept_id))
+            dropped.append(dropped_row(row.example, step.kind, decision))
         else:
             left.append(row)
     return left
+
+
+def dropped_row(example: AnyExample, step: str, decision: Dropped) -> DroppedRow:
+    """A row that a step has decided against."""
+    return DroppedRow(decision.shown or example, step, decision.reason, decision.detail, decision.kept_id)
 
 
 def refuse(cleaned: Cleaned, drops: Mapping[str, tuple[str, str, str]]) -> Cleaned:

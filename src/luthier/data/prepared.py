@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from luthier.core.examples import AnyExample, from_record, to_record
@@ -59,45 +59,82 @@ def read_rows(folder: Path) -> Iterator[tuple[AnyExample, str]]:
     return ((from_record(record), str(record["side"])) for record in read_jsonl(folder / KEPT))
 
 
-def rows_hash(examples: Iterable[AnyExample]) -> str:
-    """SHA-256 of the rows' content, whatever their order and wherever they came from."""
-    lines = []
-    for example in examples:
+class RowsHash:
+    """SHA-256 of rows' content, whatever their order and wherever they came from; the content is held until the end."""
+
+    def __init__(self) -> None:
+        self._lines: list[bytes] = []
+
+    def add(self, example: AnyExample) -> None:
+        """Take in one more row."""
         record = to_record(example)
         del record["source"]
-        lines.append(canonical(record))
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        self._lines.append(canonical(record).encode())
+
+    def hexdigest(self) -> str:
+        """The hash of all of them."""
+        # UTF-8 sorts as code points do.
+        self._lines.sort()
+        found = hashlib.sha256()
+        for i, line in enumerate(self._lines):
+            found.update(b"\n" + line if i else line)
+        return found.hexdigest()
 
 
-def known_sides(recorded: Mapping[str, Side], rows: Sequence[KeptRow], dropped: Sequence[DroppedRow]) -> dict[str, frozenset[Side]]:
+def rows_hash(examples: Iterable[AnyExample]) -> str:
+    """SHA-256 of the rows' content, whatever their order and wherever they came from."""
+    found = RowsHash()
+    for example in examples:
+        found.add(example)
+    return found.hexdigest()
+
+
+def known_sides(recorded: Mapping[str, Side], rows: Iterable[KeptRow], dropped: Iterable[DroppedRow]) -> dict[str, frozenset[Side]]:
     """Each kept row's recorded side; for one without, those of the rows that were dropped in its favour."""
-    found = {row.example.id: frozenset([recorded[row.example.id]]) for row in rows if row.example.id in recorded}
-    twins = _stands_for(dropped)
+    return sides_of_known(recorded, [row.example.id for row in rows], twins_of(dropped))
+
+
+def twins_of(dropped: Iterable[DroppedRow]) -> dict[str, str]:
+    """Dropped row → the row that it was dropped for, where there is one."""
+    return {row.example.id: row.kept_id for row in dropped if row.kept_id is not None}
+
+
+def sides_of_known(recorded: Mapping[str, Side], rows: Iterable[str], twins: Mapping[str, str]) -> dict[str, frozenset[Side]]:
+    """The same from ids alone: those of the kept rows, and of the dropped ones with those that they were dropped for."""
+    if not recorded:
+        return {}
+    present = set(rows)
+    found = {row: frozenset([recorded[row]]) for row in present if row in recorded}
     inherited: dict[str, set[Side]] = {}
-    for old, kept in twins.items():
+    for old, kept in _stands_for(twins).items():
         if old in recorded and kept not in found:
             inherited.setdefault(kept, set()).add(recorded[old])
-    present = {row.example.id for row in rows}
     return found | {kept: frozenset(sides) for kept, sides in inherited.items() if kept in present}
 
 
 def sides_to_record(
-    sides: Mapping[str, Side], recorded: Mapping[str, Side], dropped: Sequence[DroppedRow]
+    sides: Mapping[str, Side], recorded: Mapping[str, Side], dropped: Iterable[DroppedRow]
 ) -> tuple[dict[str, Json], dict[str, Json]]:
     """(sides of the kept rows, sides of rows that are not among them), by id in order.
 
     Rows that are gone may return, and a dropped duplicate may one day stand for its twin: both keep a side.
     """
+    return sides_to_keep(sides, recorded, twins_of(dropped))
+
+
+def sides_to_keep(
+    sides: Mapping[str, Side], recorded: Mapping[str, Side], twins: Mapping[str, str]
+) -> tuple[dict[str, Json], dict[str, Json]]:
+    """The same, with the dropped rows' ids and those that they were dropped for."""
     absent: dict[str, Side] = dict(recorded)
-    for old, kept in _stands_for(dropped).items():
+    for old, kept in _stands_for(twins).items():
         if kept in sides:
             absent.setdefault(old, sides[kept])
     return dict(sorted(sides.items())), {row: side for row, side in sorted(absent.items()) if row not in sides}
 
 
-def _stands_for(dropped: Sequence[DroppedRow]) -> dict[str, str]:
+def _stands_for(next_of: Mapping[str, str]) -> dict[str, str]:
     """Dropped row → the row that finally stands in its place."""
-    next_of = {row.example.id: row.kept_id for row in dropped if row.kept_id is not None}
 
     def last(row: str) -> str:
         while row in next_of:

@@ -4,34 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from pathlib import Path
+from typing import TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from luthier.core.examples import AnyExample
-from luthier.core.jsonvalue import canonical
-from luthier.data.compared import asked, whole
+from luthier.data.alike import Places
 from luthier.data.components import Components
-from luthier.data.neighbours import similar_pairs
+from luthier.data.join import join
+from luthier.data.said import NONE, VIEWS, Said, group_value
 
-Tie: TypeAlias = tuple[str, str]
+__all__ = ["VIEWS", "Relations", "Tie", "Ties", "group_value", "relations", "relations_of"]
 
-VIEWS: Mapping[str, Callable[[AnyExample], str]] = {"asked": asked, "whole": whole}
-
-
-def group_value(example: AnyExample, column: str | None) -> str | None:
-    """The row's value in the group column as text; None where there is no column, or nothing in it."""
-    value = None if column is None else example.extra.get(column)
-    return None if value is None or value == "" else canonical(value)
+Tie: TypeAlias = int
 
 
-@dataclass(frozen=True)
+class Ties(Sequence[tuple[Tie, ...]]):
+    """The ties of each row: of a table (rows × kinds of tie), what is not `NONE`."""
+
+    def __init__(self, table: NDArray[np.int32]) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @overload
+    def __getitem__(self, i: int) -> tuple[Tie, ...]: ...
+    @overload
+    def __getitem__(self, i: slice) -> Ties: ...
+    def __getitem__(self, i: int | slice) -> tuple[Tie, ...] | Ties:
+        if isinstance(i, slice):
+            return Ties(self.table[i])
+        return tuple(tie for tie in self.table[i].tolist() if tie != NONE)
+
+
+@dataclass(frozen=True, eq=False)
 class Relations:
     """What ties rows together.
 
-    `ties[i]` are the ties of row i: its group, what it asks and what it says as a whole. Rows are related if they
-    share a tie, or if a tie of one is in `alike` of a tie of the other.
+    `ties[i]` are the ties of row i: its group, what it asks and what it says as a whole, each with a number. Rows are
+    related if they share a tie, or if a tie of one is in `alike` of a tie of the other.
     """
 
-    ties: tuple[tuple[Tie, ...], ...]
+    ties: Ties
     alike: Mapping[Tie, tuple[Tie, ...]]
 
     def around(self, i: int) -> Iterator[Tie]:
@@ -42,36 +59,69 @@ class Relations:
 
     def clusters(self, rows: Iterable[int]) -> list[list[int]]:
         """These rows, put together as far as relations among them reach."""
-        chosen = list(rows)
+        chosen = np.fromiter(rows, dtype=np.int64)
         components = Components(len(chosen))
-        first_with: dict[Tie, int] = {}
-        for k, i in enumerate(chosen):
-            for tie in self.ties[i]:
-                components.join(first_with.setdefault(tie, k), k)
-        for tie, k in first_with.items():
-            for other in self.alike.get(tie, ()):
-                if other in first_with:
-                    components.join(first_with[other], k)
-        return [[chosen[k] for k in component] for component in components.all()]
+        first_with = np.full(int(self.ties.table.max(initial=NONE)) + 1, NONE, dtype=np.int64)
+        for column in self.ties.table[chosen].T:
+            k = np.flatnonzero(column != NONE)
+            tied, first, member_of = np.unique(column[k], return_index=True, return_inverse=True)
+            first_with[tied] = k[first]
+            several = np.flatnonzero(k != k[first][member_of])
+            for one, other in zip(k[first][member_of][several].tolist(), k[several].tolist(), strict=True):
+                components.join(one, other)
+        for tie, others in self.alike.items():
+            for other in others:
+                if tie < other and first_with[tie] != NONE and first_with[other] != NONE:
+                    components.join(int(first_with[tie]), int(first_with[other]))
+        return [chosen[component].tolist() for component in components.all()]
+
+    def among(self, rows: Sequence[int]) -> Relations:
+        """The relations of some of the rows, which are numbered from 0 in this order."""
+        return Relations(Ties(self.ties.table[np.asarray(rows, dtype=np.int64)]), self.alike)
 
 
-def relations(examples: Sequence[AnyExample], group_column: str | None, threshold: float) -> Relations:
+def relations(examples: Iterable[AnyExample], group_column: str | None, threshold: float) -> Relations:
     """The relations of these rows; which texts are alike is decided by the exact join."""
-    ties: list[tuple[Tie, ...]] = []
-    texts: dict[str, dict[str, None]] = {view: {} for view in VIEWS}
+    said = Said(group_column)
     for example in examples:
-        said = {view: read(example) for view, read in VIEWS.items()}
-        group = group_value(example, group_column)
-        # Nothing asked (a conversation that the assistant opens, say) ties nothing together.
-        own = [(view, text) for view, text in said.items() if text and not (view == "whole" and text == said["asked"])]
-        ties.append((*own, *([("group", group)] if group is not None else [])))
-        for view, text in own:
-            texts[view][text] = None
+        said.add(example)
+    return relations_of(said, threshold)
+
+
+def relations_of(
+    said: Said, threshold: float, connecting: bool = False, folder: Path | None = None, advance: Callable[[int], None] = lambda n: None
+) -> Relations:
+    """The relations of rows whose texts are gathered.
+
+    Args:
+        said: what the rows say.
+        threshold: from which texts are alike.
+        connecting: only as many of the alike pairs are noted as hold together what hangs together. That is enough where
+            no row is placed or refused before clusters are made, and keeps families of many like rows from filling memory.
+        folder: for what memory is too small for.
+        advance: told of so many texts more that have been compared; it raises where somebody has asked to stop.
+
+    """
+    columns: list[NDArray[np.int64]] = []
     alike: dict[Tie, list[Tie]] = {}
-    for view, distinct in texts.items():
-        listed = list(distinct)
-        for i, j, _ in similar_pairs(listed, threshold):
-            a, b = (view, listed[i]), (view, listed[j])
-            alike.setdefault(a, []).append(b)
-            alike.setdefault(b, []).append(a)
-    return Relations(tuple(ties), {tie: tuple(others) for tie, others in alike.items()})
+    n_ties = 0
+    for view in said.views(apart=True):
+        start = n_ties
+        together = Components(len(view.texts))
+
+        def note(a: Places, b: Places, together: Components = together, start: int = start) -> None:
+            for i, j in zip(a.tolist(), b.tolist(), strict=True):
+                if connecting:
+                    if together.of(i) == together.of(j):
+                        continue
+                    together.join(i, j)
+                alike.setdefault(start + i, []).append(start + j)
+                alike.setdefault(start + j, []).append(start + i)
+
+        join(view.texts, threshold, note, together.of_each if connecting else None, folder, advance)
+        columns.append(np.where(view.of_row == NONE, NONE, view.of_row + n_ties))
+        n_ties += len(view.texts)
+    groups = said.groups()
+    columns.append(np.where(groups == NONE, NONE, groups + n_ties))
+    table = np.stack(columns, axis=1).astype(np.int32)
+    return Relations(Ties(table), {tie: tuple(others) for tie, others in alike.items()})

@@ -18,12 +18,14 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
 from luthier.core.progress import duration
 from luthier.core.runs import Run
+from luthier.data.workers import usable_processors
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.beside import beside_of
-from luthier.stages.prepare import load_side, prepare
+from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
 from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
+from luthier.stages.tools import tools_of
 from luthier.stages.tune import Prepared, assemble, device, held_dtype, start
 from luthier.text.batching import CutPlan
 from luthier.text.fidelity import fidelity
@@ -109,7 +111,8 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
             shutil.copy(run.split, Path(folder) / "data" / run.split.name)
             if run.kept.is_file():
                 (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], Path(folder), beside)
+        shape, making = SHAPE_OF_TASK[recipe.goal.task], Making(n_workers=usable_processors())
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, Path(folder), beside, tools_of(recipe), making)
         if recipe.goal.task not in TUNED:
             said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
             return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None})

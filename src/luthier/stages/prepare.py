@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import overload
 
 from luthier.core.errors import Complaints
 from luthier.core.examples import AnyExample
-from luthier.core.files import write_json, write_jsonl
+from luthier.core.files import file_hash, write_json, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.core.secret_keys import secrets_folder
 from luthier.data import prepared, versions
 from luthier.data.certificate import Certificate, certify
-from luthier.data.erased import Erased
-from luthier.data.parting import drops, part, refuse_strangers, settle
-from luthier.data.pipeline import Prepare, clean, refuse
+from luthier.data.erased import Erased, ErasedRow
+from luthier.data.facts import Account, Written, account, facts, write_large_json
+from luthier.data.parting import Settled, columns_of, drops, part, refuse_strangers, settle
+from luthier.data.pipeline import Prepare
 from luthier.data.profile import check, profile, settings_warning, warnings
+from luthier.data.relations import relations_of
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
-from luthier.data.split import SIDES, Side
-from luthier.data.tools import Tools
+from luthier.data.split import SIDES, Side, Sides
+from luthier.data.spool import from_line
+from luthier.data.streamed import ROWS_IN_SHARD, Streamed, Work
+from luthier.data.streaming import clean_on_disk
+from luthier.data.tools import NO_TOOLS, Tools
+from luthier.data.workplace import workplace
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,36 @@ class Beside:
 ALONE = Beside()
 
 
-def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, folder: Path, beside: Beside = ALONE) -> Prepared:
-    """Make `folder/data` from the source.
+@dataclass(frozen=True)
+class Making:
+    """How the work is done; none of it changes the result.
+
+    Attributes:
+        made_for: a hash of all that the result depends on, by which a killed process's work is known again; None for work that
+            nobody goes on with.
+        n_workers: processes for row steps and keys.
+        rows_in_shard: rows that are worked on at once.
+        pause: called between two pieces of work; it raises where somebody has asked to stop.
+
+    """
+
+    made_for: str | None = None
+    n_workers: int = 1
+    rows_in_shard: int = ROWS_IN_SHARD
+    pause: Callable[[], None] = lambda: None
+
+
+def prepare(
+    data: Data,
+    prepare: Prepare,
+    seed: int,
+    task_shape: str | None,
+    folder: Path,
+    beside: Beside = ALONE,
+    tools: Tools = NO_TOOLS,
+    making: Making = Making(),
+) -> Prepared:
+    """Make `folder/data` from the source; rows are on the disk, and never all in memory.
 
     Args:
         data: the recipe's `[data]`; paths in it are resolved.
@@ -76,6 +112,8 @@ def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, fol
         task_shape: the shape of example that the task needs, None for whichever the source has.
         folder: the run's folder; sides that an earlier run recorded there are kept.
         beside: the run that `split_from` names, and what must not come back.
+        tools: what steps may need.
+        making: how the work is done.
 
     Raises:
         LuthierError: everything that is wrong with the source, up to 20 places; then nothing is written.
@@ -84,43 +122,114 @@ def prepare(data: Data, prepare: Prepare, seed: int, task_shape: str | None, fol
     home = folder / "data"
     settled = settle(data, seed, home, beside.taken)
     recognised = recognise(data, task_shape)
-    examples, bad, erased = _read(data, recognised, beside.erased)
-    refuse_strangers(settled, beside.taken, [example.id for example in examples])
-    tools = Tools(home=home, secrets=secrets_folder(), seed=seed)
-    cleaned = clean(examples, prepare.steps, settled.recorded.sides.keys(), tools)
-    kept = [row.example for row in cleaned.kept]
-    sides = part(kept, lambda: kept, data, settled, prepared.known_sides(settled.recorded.sides, cleaned.kept, cleaned.dropped))
-    cleaned = refuse(cleaned, drops(sides, settled.split))
-    check([(row.example, sides.of[row.example.id]) for row in cleaned.kept], cleaned.dropped, settled.split, _where(data))
-    settings = settled.settings(data.group)
-    # From here on the files change, and what an earlier run made of them is no longer there.
-    Run(folder).done("prepare").unlink(missing_ok=True)
-    versions.remember(home)
-    dropped = [*map(prepared.bad_record, bad), *map(prepared.erased_record, erased), *map(prepared.dropped_record, cleaned.dropped)]
-    write_jsonl(home / prepared.KEPT, (prepared.kept_record(row, sides.of[row.example.id]) for row in cleaned.kept))
-    write_jsonl(home / prepared.DROPPED, dropped)
-    rows = list(prepared.read_rows(home))
-    test_hash = prepared.rows_hash(example for example, side in rows if side == "test")
+    before = file_hash(home / prepared.SPLIT) if settled.recorded.sides and (home / prepared.SPLIT).is_file() else ""
+    made_for = None if making.made_for is None else f"{making.made_for} {before}"
+    with workplace(home, made_for, making.n_workers, making.rows_in_shard, making.pause) as work:
+        elders = settled.recorded.sides.keys()
+        tools = replace(tools, home=home, secrets=tools.secrets or secrets_folder(), seed=seed)
+        cleaned = clean_on_disk(lambda: _read(data, recognised, beside.erased), prepare.steps, work, elders, tools)
+        if beside.taken is not None:
+            refuse_strangers(settled, beside.taken, cleaned.ids())
+        sides, rows = _parted(cleaned, data, settled, work)
+        parted = _Parted(cleaned, sides, rows, account(cleaned.dropped_lines()))
+        check(rows, parted.dropped.rows(), settled.split, _where(data))
+        # From here on the files change, and what an earlier run made of them is no longer there.
+        Run(folder).done("prepare").unlink(missing_ok=True)
+        versions.remember(home)
+        result = _write(parted, data, recognised, settled, work)
+        versions.record(home, settled.origin)
+    return result
+
+
+def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tuple[Sides, list[tuple[AnyExample, str]]]:
+    """The sides, and the rows, without their texts, with theirs; those that have none are dropped."""
+    split = settled.split
+    with work.shown("gathering", cleaned.n_kept) as advance:
+        found = facts(cleaned, data.group, columns_of(split), work.folder, advance)
+    twins = account(cleaned.dropped_lines()).twins
+    known = prepared.sides_of_known(settled.recorded.sides, (row.id for row in found.rows), twins)
+    # Where no row has a side of its own or an earlier one, none is refused, and it is enough to know what hangs together.
+    is_first = not known and not columns_of(split) and not (settled.home / prepared.KEPT).is_file()
+    with work.shown("comparing all with all", None) as advance:
+        related = relations_of(found.said, split.near_duplicate_threshold, is_first, work.folder, advance)
+    sides = part(found.rows, lambda: (row.example for row in cleaned.rows()), data, settled, known, related)
+    cleaned.drop(drops(sides, split), work.folder)
+    return sides, [(row, sides.of[row.id]) for row in found.rows if row.id in sides.of]
+
+
+def _certified(home: Path, group: str | None, threshold: float, work: Work) -> tuple[Certificate, str]:
+    """The certificate, and the hash of the test rows' content, from the file as it was written."""
+    test = prepared.RowsHash()
+
+    def rows() -> Iterator[tuple[AnyExample, str]]:
+        for example, side in prepared.read_rows(home):
+            if side == "test":
+                test.add(example)
+            yield example, side
+
+    with work.shown("certifying", None) as advance:
+        certificate = certify(rows(), group, threshold, work.folder, advance)
+    return certificate, test.hexdigest()
+
+
+class _OnDisk(Sequence[tuple[AnyExample, str]]):
+    """The rows that were written with their sides, read anew each time that somebody goes through them."""
+
+    def __init__(self, home: Path, n_rows: int) -> None:
+        self._home, self._n_rows = home, n_rows
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def __iter__(self) -> Iterator[tuple[AnyExample, str]]:
+        return prepared.read_rows(self._home)
+
+    @overload
+    def __getitem__(self, i: int) -> tuple[AnyExample, str]: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[tuple[AnyExample, str]]: ...
+    def __getitem__(self, i: int | slice) -> tuple[AnyExample, str] | list[tuple[AnyExample, str]]:
+        return list(self)[i]
+
+
+@dataclass(frozen=True, eq=False)
+class _Parted:
+    """The rows with their sides, and an account of those that are dropped."""
+
+    cleaned: Streamed
+    sides: Sides
+    rows: list[tuple[AnyExample, str]]
+    dropped: Account
+
+
+def _write(parted: _Parted, data: Data, recognised: Recognised, settled: Settled, work: Work) -> Prepared:
+    """Write all files but the list of versions."""
+    home, cleaned, sides, dropped = settled.home, parted.cleaned, parted.sides, parted.dropped
+    written, settings = Written(Counter(), Counter()), settled.settings(data.group)
+    write_jsonl(home / prepared.KEPT, written.records(cleaned.lines(), sides.of))
+    write_jsonl(home / prepared.DROPPED, map(from_line, cleaned.dropped_lines()))
+    certificate, test_hash = _certified(home, data.group, settled.split.near_duplicate_threshold, work)
+    said = warnings(parted.rows, dropped.rows(), settled.split)
     result = Prepared(
-        read=len(examples) + len(bad) + len(erased),
-        kept=len(rows) - sum(cleaned.added.values()),
-        dropped=prepared.reasons(dropped),
-        changed=cleaned.changed(),
-        added=cleaned.added,
-        split={side: sum(on == side for _, on in rows) for side in SIDES},
-        certificate=certify(rows, data.group, settled.split.near_duplicate_threshold),
+        read=cleaned.n_read,
+        kept=written.sides.total() - cleaned.added.total(),
+        dropped=dropped.reasons,
+        changed=dict(written.changed),
+        added=dict(cleaned.added),
+        split={side: written.sides[side] for side in SIDES},
+        certificate=certificate,
         test_hash=test_hash,
         recognised=recognised,
-        warnings=(*warnings(rows, cleaned.dropped, settled.split), *settings_warning(settled.old_settings, settings)),
+        warnings=(*said, *settings_warning(settled.old_settings, settings)),
     )
-    now, absent = prepared.sides_to_record(sides.of, settled.recorded.sides, cleaned.dropped)
+    assert result.read == result.kept + dropped.n_rows, "every row that was read is kept or dropped"
+    now, absent = prepared.sides_to_keep(sides.of, settled.recorded.sides, dropped.twins)
     write_json(home / prepared.CLEANING, result.as_dict())
-    write_json(home / prepared.PROFILE, profile(rows))
+    write_json(home / prepared.PROFILE, profile(_OnDisk(home, len(parted.rows))))
     record: dict[str, Json] = {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent}
     if sides.boundaries:
         record["boundaries"] = {str(side): moment for side, moment in sides.boundaries.items()}
-    write_json(home / prepared.SPLIT, record)
-    versions.record(home, settled.origin)
+    write_large_json(home / prepared.SPLIT, record)
     return result
 
 
@@ -129,24 +238,16 @@ def load_side(folder: Path, side: Side) -> list[AnyExample]:
     return [example for example, on in prepared.read_rows(folder / "data") if on == side]
 
 
-def _read(data: Data, recognised: Recognised, erased: Erased) -> tuple[list[AnyExample], list[BadRow], list[str]]:
-    """The rows, the bad ones, and where those stand that must not come back."""
-    examples: list[AnyExample] = []
-    bad: list[BadRow] = []
-    gone: list[str] = []
+def _read(data: Data, recognised: Recognised, erased: Erased) -> Iterator[AnyExample | BadRow | ErasedRow]:
+    """The rows of the source; bad ones, unless they may be dropped, are raised together at its end; of erased ones the place is left."""
     complaints = Complaints()
     for row in read(data, recognised):
-        if not isinstance(row, BadRow):
-            if erased.known and row in erased:
-                gone.append(row.source)
-            else:
-                examples.append(row)
-        elif data.bad_rows == "drop":
-            bad.append(row)
-        else:
+        if isinstance(row, BadRow) and data.bad_rows == "error":
             complaints.add(row.source, row.problem, row.fix)
+        elif not complaints:
+            is_erased = bool(erased.known) and not isinstance(row, BadRow) and row in erased
+            yield ErasedRow(row.source) if is_erased else row
     complaints.raise_if_any()
-    return examples, bad, gone
 
 
 def _where(data: Data) -> str:

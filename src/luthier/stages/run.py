@@ -17,17 +17,20 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import dump
 from luthier.core.proofs import Proofs, proofs_from
 from luthier.core.runs import Run
+from luthier.data.steps import TokenLength
+from luthier.data.workers import usable_processors
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage
 from luthier.stages import prove as prove_stage
 from luthier.stages.beside import beside_hashes, beside_of
 from luthier.stages.evaluate import Sides, evaluate_run
-from luthier.stages.prepare import load_side, prepare
+from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, refuse_untuned
 from luthier.stages.report import write_page
 from luthier.stages.sources import source_hashes, verify
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
+from luthier.stages.tools import tools_of
 from luthier.stages.tune import Rows, refuse_base, tune
 
 FORMATS: Mapping[str, int] = {"prepare": 2, "tune": 5, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}
@@ -89,10 +92,14 @@ def run_prepare(job: Job) -> dict[str, Json]:
     verify(recipe.data)
     beside = beside_of(recipe, job.run, job.runs_folder)
     inputs |= beside_hashes(beside, job.runs_folder)
+    if any(isinstance(step, TokenLength) for step in recipe.prepare.steps):
+        inputs["base"] = base_hash(recipe.model.base)
     fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
 
     def work() -> dict[str, Json]:
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, SHAPE_OF_TASK[recipe.goal.task], job.run.folder, beside).as_dict()
+        making = Making(fingerprint, usable_processors(), pause=job.interruption.check)
+        shape = SHAPE_OF_TASK[recipe.goal.task]
+        found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, job.run.folder, beside, tools_of(recipe), making).as_dict()
         _keep_recipe(job)
         return found
 

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 from pydantic import Field
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair
 from luthier.core.options import option
+from luthier.data.alike import Sketched, n_words
 from luthier.data.compared import answered, lines, whole
 from luthier.data.decisions import Dropped, Kept, KeyDecision
-from luthier.data.neighbours import band_keys, similar_pairs, similarity
+from luthier.data.neighbours import are_alike, band_keys, grams, similarity
+
+_FEW = 8
+"""Rows up to which each is compared with each at once, without a sketch that tells which need not be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,26 +41,32 @@ class NearDuplicates:
         """The bands of the row's MinHash."""
         return band_keys(whole(example), self.threshold)
 
+    def compared(self, example: AnyExample) -> str:
+        """Everything that is particular to the row."""
+        return whole(example)
+
     def choose(self, members: Sequence[AnyExample]) -> tuple[KeyDecision, ...]:
         """Keep each row that is not alike an earlier kept row of its label."""
         texts = [whole(member) for member in members]
-        distinct = list(dict.fromkeys(texts))
-        alike = {text: [(text, 1.0)] for text in distinct}
-        for i, j, value in similar_pairs(distinct, self.threshold):
-            alike[distinct[i]].append((distinct[j], value))
-            alike[distinct[j]].append((distinct[i], value))
-        kept: dict[tuple[str, str | None], int] = {}
+        labels = [member.label if isinstance(member, Labelled) else None for member in members]
+        sketched = Sketched.of(texts, n_words(len(texts), sum(map(len, texts)))) if len(texts) > _FEW else None
+        kept: dict[str | None, list[int]] = {}
+        known: dict[int, frozenset[str]] = {}
         decisions: list[KeyDecision] = []
-        for i, (member, text) in enumerate(zip(members, texts, strict=True)):
-            label = member.label if isinstance(member, Labelled) else None
-            others = ((kept[other, label], value) for other, value in alike[text] if (other, label) in kept)
-            earlier = min(((j, value) for j, value in others if texts[j] == text or self._rest_is_alike(member, members[j])), default=None)
-            if earlier is None:
-                kept[text, label] = i
+        for i, member in enumerate(members):
+            earlier = kept.setdefault(labels[i], [])
+            mine = grams(texts[i])
+            near = sketched.near(i, np.array(earlier, dtype=np.int64), self.threshold).tolist() if sketched else earlier
+            alike = (j for j in near if are_alike(mine, known[j], self.threshold))
+            found = next((j for j in alike if texts[j] == texts[i] or self._rest_is_alike(member, members[j])), None)
+            if found is None:
+                earlier.append(i)
+                known[i] = mine
                 decisions.append(Kept())
             else:
-                first = members[earlier[0]].id
-                decisions.append(Dropped("nearly the same as another row", f"similarity {earlier[1]:.2f} to row {first}", first))
+                value = len(mine & known[found]) / len(mine | known[found])
+                first = members[found].id
+                decisions.append(Dropped("nearly the same as another row", f"similarity {value:.2f} to row {first}", first))
         return tuple(decisions)
 
     def _rest_is_alike(self, a: AnyExample, b: AnyExample) -> bool:
