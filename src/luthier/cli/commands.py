@@ -15,7 +15,7 @@ from luthier.cli.common import out as _out
 from luthier.cli.common import result as _result
 from luthier.cli.common import say as _say
 from luthier.cli.private import unmask
-from luthier.cli.rows import curve, erase
+from luthier.cli.rows import curve, erase, rows
 
 app = typer.Typer(
     name="luthier",
@@ -58,7 +58,8 @@ def demo(runs: Runs = RUNS, as_json: AsJson = False) -> None:
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The run's name; the recipe becomes NAME.toml.", show_default=False)],
     data: Annotated[
-        Path, typer.Option("--data", metavar="FILE", help="Your rows: CSV, TSV, JSON(L), Parquet or text.", show_default=False)
+        Path,
+        typer.Option("--data", metavar="FILE", help="Your rows: tables, JSON(L), texts or pages; a folder or archive.", show_default=False),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -179,33 +180,7 @@ def show(
 
 app.command()(curve)
 app.command()(erase)
-
-
-@app.command()
-def rows(
-    name: RunName,
-    out: Annotated[
-        Path,
-        typer.Option("-o", "--out", metavar="OUT", help="A .jsonl, .json, .csv, .tsv, .parquet, .conll or .txt file.", show_default=False),
-    ],
-    side: Annotated[
-        str | None, typer.Option("--side", metavar="SIDE", help="train, validation or test; all by default.", show_default=False)
-    ] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option("--layout", metavar="LAYOUT", help="Such as `openai-chat` or `alpaca`; the source's by default.", show_default=False),
-    ] = None,
-    runs: Runs = RUNS,
-    as_json: AsJson = False,
-) -> None:
-    """Write the kept rows of a run to a file for other tools; rows that cleaning left alone come out as they went in.
-
-    Example: `luthier rows tickets -o clean.jsonl --side train`
-    """
-    from luthier.stages.rows_out import write_rows
-
-    found = write_rows(name, out, side, layout, runs)
-    _result(found.as_dict(), as_json, lambda: _say(f"{found.n_rows:,} rows written to {out} ({found.layout})"))
+app.command()(rows)
 
 
 @app.command()

@@ -1,13 +1,14 @@
-"""The commands about the rows themselves: how many are enough, what changed, and taking somebody's out."""
+"""The commands about the rows themselves: how many are enough, what changed, taking somebody's out, and all of them for other tools."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from luthier.cli.common import RUNS, AsJson, Overrides, RecipePath, Runs, out, result, say
+from luthier.cli.common import RUNS, AsJson, Overrides, RecipePath, RunName, Runs, out, result, say
 
 
 def curve(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
@@ -43,3 +44,29 @@ def erase(
     whose = sys.stdin.readline().rstrip("\n") if value == "-" else value
     found = erase_rows(column, whose, runs, sure=yes, sources=sources, say=say)
     result(found.as_dict(), as_json, lambda: out(found.as_text()))
+
+
+def rows(
+    name: RunName,
+    to: Annotated[
+        Path,
+        typer.Option("-o", "--out", metavar="OUT", help="A .jsonl, .json, .csv, .tsv, .parquet, .conll or .txt file.", show_default=False),
+    ],
+    side: Annotated[
+        str | None, typer.Option("--side", metavar="SIDE", help="train, validation or test; all by default.", show_default=False)
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option("--layout", metavar="LAYOUT", help="Such as `openai-chat` or `alpaca`; the source's by default.", show_default=False),
+    ] = None,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Write the kept rows of a run to a file for other tools; rows that cleaning left alone come out as they went in.
+
+    Example: `luthier rows tickets -o clean.jsonl --side train`
+    """
+    from luthier.stages.rows_out import write_rows
+
+    found = write_rows(name, to, side, layout, runs)
+    result(found.as_dict(), as_json, lambda: say(f"{found.n_rows:,} rows written to {to} ({found.layout})"))

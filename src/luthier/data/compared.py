@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from luthier.core.examples import AnyExample, Chat, Pair
+from luthier.core.examples import AnyExample, Chat, Pair, Preference, Ranking, Rated
 from luthier.core.jsonvalue import dump
 from luthier.core.messages import Message
 
@@ -23,15 +23,23 @@ def asked(example: AnyExample) -> str:
         return normalised(example.prompt)
     if isinstance(example, Chat):
         return normalised("\n".join(_words(message) for message in example.messages if message.role == "user"))
+    if isinstance(example, Preference | Ranking | Rated):
+        return normalised("\n".join(_words(message) for message in example.prompt if message.role == "user"))
     return normalised(example.text)
 
 
 def answered(example: AnyExample) -> str:
-    """What the model is to say: the completion, or what the assistant says; normalised. Empty for other shapes."""
+    """What the model is to say, or to prefer: the completion, what the assistant says, all replies; normalised. Else empty."""
     if isinstance(example, Pair):
         return normalised(example.completion)
     if isinstance(example, Chat):
         return normalised("\n".join(_words(message) for message in example.messages if message.role == "assistant"))
+    if isinstance(example, Preference):
+        return normalised("\n".join(_words(message) for message in (*example.chosen, *example.rejected)))
+    if isinstance(example, Ranking):
+        return normalised("\n".join(_words(message) for reply in example.replies for message in reply))
+    if isinstance(example, Rated):
+        return normalised("\n".join(_words(message) for message in example.completion))
     return ""
 
 

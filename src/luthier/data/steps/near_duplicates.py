@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from luthier.core.examples import AnyExample, Chat, Labelled, Pair
+from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Preference, Ranking, Rated
 from luthier.core.options import option
 from luthier.data.alike import Sketched, n_words
 from luthier.data.compared import answered, lines, whole
@@ -48,7 +48,7 @@ class NearDuplicates:
     def choose(self, members: Sequence[AnyExample]) -> tuple[KeyDecision, ...]:
         """Keep each row that is not alike an earlier kept row of its label."""
         texts = [whole(member) for member in members]
-        labels = [member.label if isinstance(member, Labelled) else None for member in members]
+        labels = [_label(member) for member in members]
         sketched = Sketched.of(texts, n_words(len(texts), sum(map(len, texts)))) if len(texts) > _FEW else None
         kept: dict[str | None, list[int]] = {}
         known: dict[int, frozenset[str]] = {}
@@ -70,9 +70,16 @@ class NearDuplicates:
         return tuple(decisions)
 
     def _rest_is_alike(self, a: AnyExample, b: AnyExample) -> bool:
-        if not isinstance(a, Pair | Chat):
+        if not isinstance(a, Pair | Chat | Preference | Ranking | Rated):
             return True
         lines_a, lines_b = lines(a), lines(b)
         rest_a = " ".join(line for line in lines_a if line not in lines_b)
         rest_b = " ".join(line for line in lines_b if line not in lines_a)
         return similarity(answered(a), answered(b)) >= self.threshold and similarity(rest_a, rest_b) >= self.threshold
+
+
+def _label(example: AnyExample) -> str | None:
+    """What tells rows of one text apart: the label, or whether a reply was found good."""
+    if isinstance(example, Rated):
+        return str(example.good)
+    return example.label if isinstance(example, Labelled) else None

@@ -157,7 +157,7 @@ def test_an_archive_in_an_archive_and_two_files_of_one_name_are_refused(tmp_path
 @pytest.mark.parametrize("name", ["a.zip", "a.tgz"])
 def test_an_archive_made_to_exhaust_is_refused_before_it_is_unpacked(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "FREE_BYTES", 1 << 20)
-    files = {"x.csv": b"text,label\n" + b"a,x\n" * (1 << 20)}
+    files = {"x.csv": b"text,label\n" + b"a" * (1 << 22)}
     path = (zipped if name.endswith("zip") else tarred)(tmp_path / name, files)
     found = error_of(path)
     assert found.where == f"{path}/x.csv"
