@@ -1,9 +1,11 @@
-"""Build what `sprout` is pre-trained on, and its tokenizer, from the files that `recipes/sprout.toml` lists with their hashes.
+"""Build what `sprout` is trained on, and its tokenizer, from the files that `recipes/sprout.toml` lists with their hashes.
 
     python recipes/sprout/corpus.py --shared ../shared --out runs/sprout-corpus
 
-writes `corpus.jsonl.gz` (one text a line) and `shape/` (config.json and the tokenizer: a model without weights). Equal
-inputs give equal bytes. Conversations are written as text in sprout's own template, special tokens by their names.
+writes `corpus.jsonl` (one text a line, for the pre-training), `instruct.jsonl` (one conversation a line, for the instruction
+phase beside our own `instructions.jsonl`), `development.jsonl` (texts that nothing is trained on and ablations are judged
+by) and `shape/` (config.json and the tokenizer: a model without weights). Equal inputs give equal bytes. Conversations in
+`corpus.jsonl` are written as text in sprout's own template, special tokens by their names.
 """
 
 from __future__ import annotations
@@ -14,37 +16,34 @@ import gzip
 import hashlib
 import json
 import re
+import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from shape import Shape, train_tokenizer, write_shape
 
 RECIPE = Path(__file__).resolve().parent.parent / "sprout.toml"
 LEFT_OUT = ("Heart of Darkness", "Silas Marner", "The Haunted Bookshop", "Black Beauty", "Twenty Years at Hull House")
-SPECIAL = ("<|pad|>", "<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>", "<|tool|>", "<|turn_end|>")
-N_VOCABULARY = 8192
-BOOK_BYTES, PEP_BYTES, DIALOGUE_BYTES = 22_000_000, 2_500_000, 5_000_000
-PIECE_CHARACTERS = 6_000
+MOST_BYTES = {"books": 75_000_000, "peps": 8_000_000, "dialogues": 12_000_000, "questions": 1_000_000, "instructions": 12_000_000}
+"""The mixture: at most so many bytes of each set, in the order of the texts' own hashes."""
+FOLDERS = {"books": "classic_books", "peps": "peps", "dialogues": "sgd", "questions": "openbookqa", "instructions": "dolly"}
+PIECE_CHARACTERS = 3_600
+DEVELOPMENT_SHARE, DEVELOPMENT_BYTES = 50, 100_000
+SHORT = ("open_qa", "general_qa", "closed_qa", "summarization", "classification", "information_extraction")
+MOST_ASKED, MOST_ANSWERED = 180, 60
+MOST_QUESTIONS = 300
 
-TEMPLATE = (
-    "{{ '<|begin|>' }}{% if tools %}{{ '<|system|>' + (tools | tojson) + '<|turn_end|>' }}{% endif %}"
-    "{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}{{ '<|assistant|>' }}{% generation %}{{ message['content'] }}"
-    "{% for call in message['tool_calls'] or [] %}{{ '<tool_call>' + (call['function'] | tojson) + '</tool_call>' }}{% endfor %}"
-    "{{ '<|turn_end|>' }}{% endgeneration %}"
-    "{% elif message['role'] in ('system', 'developer') %}{{ '<|system|>' + message['content'] + '<|turn_end|>' }}"
-    "{% elif message['role'] == 'tool' %}{{ '<|tool|>' + message['content'] + '<|turn_end|>' }}"
-    "{% else %}{{ '<|user|>' + message['content'] + '<|turn_end|>' }}{% endif %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
-)
 
-CONFIG = {
-    "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 5,
-    "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64, "vocab_size": N_VOCABULARY, "max_position_embeddings": 2048,
-    "rope_theta": 10000.0, "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": True, "attention_bias": False,
-    "mlp_bias": False, "initializer_range": 0.02, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "dtype": "bfloat16",
-}  # fmt: skip
+@dataclass(frozen=True)
+class Document:
+    """A text of one of the sets; pieces of one book or paper have the same `key`."""
+
+    set: str
+    key: str
+    text: str
 
 
 def listed_files(recipe: Path) -> dict[str, str]:
@@ -58,7 +57,14 @@ def read_lines(shared: Path, path: str, digest: str) -> Iterator[str]:
     packed = (shared / "data" / path).read_bytes()
     if hashlib.sha256(packed).hexdigest() != digest:
         raise SystemExit(f"{path}: not the file that recipes/sprout.toml names (its SHA-256 differs)")
-    yield from gzip.decompress(packed).decode("utf-8").split("\n")
+    yield from filter(None, gzip.decompress(packed).decode("utf-8").split("\n"))
+
+
+def lines_of(shared: Path, folder: str) -> Iterator[str]:
+    """The lines of all files of a folder that the recipe lists."""
+    for path, digest in listed_files(RECIPE).items():
+        if path.startswith(folder + "/"):
+            yield from read_lines(shared, path, digest)
 
 
 def order_key(text: str) -> bytes:
@@ -74,19 +80,8 @@ def pieces(text: str) -> Iterator[str]:
         if sum(map(len, held)) >= PIECE_CHARACTERS:
             yield "\n\n".join(held)
             held = []
-    if held:
+    if any(held):
         yield "\n\n".join(held)
-
-
-def take(texts: Iterable[str], n_bytes: int) -> list[str]:
-    """A sample of about `n_bytes`, by the texts' own hashes."""
-    taken, used = [], 0
-    for text in sorted(texts, key=order_key):
-        if used >= n_bytes:
-            break
-        taken.append(text)
-        used += len(text.encode())
-    return taken
 
 
 def chat(turns: Iterable[tuple[str, str]]) -> str:
@@ -94,83 +89,108 @@ def chat(turns: Iterable[tuple[str, str]]) -> str:
     return "".join(f"<|{role}|>{text.strip()}<|turn_end|>" for role, text in turns)
 
 
-def books(lines: Iterable[str]) -> Iterator[str]:
-    for line in filter(None, lines):
-        book = json.loads(line)
+def books(lines: Iterable[str]) -> Iterator[Document]:
+    for book in map(json.loads, lines):
         if book["title"] not in LEFT_OUT:
-            yield from pieces(book["text"])
+            yield from (Document("books", book["title"], piece) for piece in pieces(book["text"]))
 
 
-def peps(lines: Iterable[str]) -> Iterator[str]:
-    for line in filter(None, lines):
-        yield from pieces(json.loads(line)["text"])
+def peps(lines: Iterable[str]) -> Iterator[Document]:
+    for paper in map(json.loads, lines):
+        yield from (Document("peps", str(paper["pep"]), piece) for piece in pieces(paper["text"]))
 
 
-def dialogues(lines: Iterable[str]) -> Iterator[str]:
-    for line in filter(None, lines):
-        turns = json.loads(line)["turns"]
-        yield chat(("user" if turn["speaker"] == "USER" else "assistant", turn["text"]) for turn in turns)
+def dialogues(lines: Iterable[str]) -> Iterator[Document]:
+    for row in map(json.loads, lines):
+        turns = [("user" if turn["speaker"] == "USER" else "assistant", turn["text"]) for turn in row["turns"]]
+        yield Document("dialogues", row["id"], chat(turns))
 
 
-def questions(lines: Iterable[str]) -> Iterator[str]:
-    for row in csv.DictReader(filter(None, lines), delimiter="\t", quoting=csv.QUOTE_NONE):
+def asked_and_answered(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each question of the tab-separated file with its choices, and the right choice."""
+    for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
         answer = re.search(rf"\({row['Answer Key']}\)\s*(.*?)\s*(?=\([A-Z]\)|$)", row["Choices"])
         if answer:
-            yield chat([("user", f"{row['Question Stem']}\n{row['Choices']}"), ("assistant", f"({row['Answer Key']}) {answer.group(1)}")])
+            yield f"{row['Question Stem']}\n{row['Choices']}", f"({row['Answer Key']}) {answer.group(1)}"
 
 
-def instructions(lines: Iterable[str]) -> Iterator[str]:
-    for line in filter(None, lines):
-        row = json.loads(line)
-        if zlib.crc32(row["instruction"].encode()) % 10 != 0:
-            asked = row["instruction"] + ("\n\n" + row["context"] if row["context"] else "")
-            yield chat([("user", asked[:4000]), ("assistant", row["response"][:4000])])
+def questions(lines: Iterable[str]) -> Iterator[Document]:
+    for asked, answer in asked_and_answered(lines):
+        yield Document("questions", asked, chat([("user", asked), ("assistant", answer)]))
 
 
-def corpus(shared: Path) -> list[str]:
-    """Every document, in a fixed order."""
-    listed = listed_files(RECIPE)
-
-    def lines(folder: str) -> Iterator[str]:
-        for path, digest in listed.items():
-            if path.startswith(folder + "/"):
-                yield from read_lines(shared, path, digest)
-
-    texts = (
-        take(books(lines("classic_books")), BOOK_BYTES)
-        + take(peps(lines("peps")), PEP_BYTES)
-        + take(dialogues(lines("sgd")), DIALOGUE_BYTES)
-    )
-    texts += [*questions(lines("openbookqa")), *instructions(lines("dolly"))]
-    return sorted(set(texts), key=order_key)
+def allowed(lines: Iterable[str]) -> Iterator[Mapping[str, str]]:
+    """The instructions that may be trained on: a tenth of them, by their words, belongs to nobody but tests."""
+    yield from (row for row in map(json.loads, lines) if zlib.crc32(row["instruction"].encode()) % 10 != 0)
 
 
-def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """Byte-level BPE with GPT-2's split pattern."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=N_VOCABULARY, special_tokens=list(SPECIAL), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator((re.sub(r"<\|\w+\|>", "\n", text) for text in texts), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<|begin|> $A", special_tokens=[("<|begin|>", SPECIAL.index("<|begin|>"))]
-    )
-    return tokenizer
+def asked_of(row: Mapping[str, str]) -> str:
+    """An instruction with the text that it is about."""
+    return row["instruction"] + ("\n\n" + row["context"] if row["context"] else "")
 
 
-def write_shape(folder: Path, tokenizer: Tokenizer) -> None:
-    """The folder of a model without weights."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "config.json").write_text(json.dumps(CONFIG, indent=2) + "\n", encoding="utf-8")
-    (folder / "chat_template.jinja").write_text(TEMPLATE + "\n", encoding="utf-8")
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|pad|>",
-        "additional_special_tokens": list(SPECIAL[3:]), "clean_up_tokenization_spaces": False, "model_max_length": 2048,
-    }  # fmt: skip
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+def instructions(lines: Iterable[str]) -> Iterator[Document]:
+    for row in allowed(lines):
+        yield Document("instructions", row["instruction"], chat([("user", asked_of(row)[:4000]), ("assistant", row["response"][:4000])]))
+
+
+READERS = {"books": books, "peps": peps, "dialogues": dialogues, "questions": questions, "instructions": instructions}
+
+
+def is_development(key: str) -> bool:
+    """Whether a book, a paper, a dialogue, a question or an instruction is kept for development: one in fifty, by its name."""
+    return int.from_bytes(order_key(f"development {key}"), "big") % DEVELOPMENT_SHARE == 0
+
+
+def documents(shared: Path, sets: Iterable[str] = tuple(MOST_BYTES)) -> list[Document]:
+    """The documents that are trained on, in a fixed order, each text once."""
+    found: dict[str, Document] = {}
+    for name in sets:
+        texts = (one for one in READERS[name](lines_of(shared, FOLDERS[name])) if not is_development(one.key))
+        found |= {one.text: one for one in take(texts, MOST_BYTES[name])}
+    return sorted(found.values(), key=lambda one: order_key(one.text))
+
+
+def development(shared: Path) -> dict[str, list[str]]:
+    """The texts of each set that nothing is trained on, at most `DEVELOPMENT_BYTES` of each."""
+    found = {}
+    for name, read in READERS.items():
+        held = (one for one in read(lines_of(shared, FOLDERS[name])) if is_development(one.key))
+        found[name] = [one.text for one in take(held, DEVELOPMENT_BYTES)]
+    return found
+
+
+def take(texts: Iterable[Document], n_bytes: int) -> list[Document]:
+    """A sample of about `n_bytes`, by the texts' own hashes."""
+    taken, used = [], 0
+    for one in sorted(texts, key=lambda some: order_key(some.text)):
+        if used >= n_bytes:
+            break
+        taken.append(one)
+        used += len(one.text.encode())
+    return taken
+
+
+def conversations(shared: Path) -> list[dict[str, object]]:
+    """Short questions with short answers from the sets that have them, as conversations in a fixed order."""
+    found = []
+    for row in allowed(lines_of(shared, "dolly")):
+        asked, answer = asked_of(row).strip(), row["response"].strip()
+        if row["category"] in SHORT and len(asked.split()) <= MOST_ASKED and len(answer.split()) <= MOST_ANSWERED:
+            found.append((row["instruction"], asked, answer, "dolly"))
+    by_hash = sorted(asked_and_answered(lines_of(shared, "openbookqa")), key=lambda pair: order_key(pair[0]))
+    found += [(asked, asked, answer, "openbookqa") for asked, answer in by_hash[:MOST_QUESTIONS]]
+    kept = sorted((one for one in found if not is_development(one[0])), key=lambda one: order_key(one[1]))
+    roles = ("user", "assistant")
+    return [{"messages": [{"role": r, "content": c} for r, c in zip(roles, one[1:3], strict=True)], "set": one[3]} for one in kept]
+
+
+def write_lines(path: Path, rows: Iterable[object]) -> str:
+    """Write rows as JSON lines; gives the file's SHA-256. Not packed: packers of other versions give other bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    path.write_bytes(text)
+    return hashlib.sha256(text).hexdigest()
 
 
 def main() -> None:
@@ -178,12 +198,20 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     args = parser.parse_args()
-    texts = corpus(args.shared)
-    write_shape(args.out / "shape", train_tokenizer(texts[::4]))
-    with open(args.out / "corpus.jsonl.gz", "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0, filename="") as packed:
-        for text in texts:
-            packed.write((json.dumps({"text": text}, ensure_ascii=False) + "\n").encode())
-    print(f"{len(texts):,} texts, {sum(len(text.encode()) for text in texts) / 1e6:.1f} MB")
+    texts = documents(args.shared)
+    shape = Shape()
+    write_shape(args.out / "shape", train_tokenizer((one.text for one in texts[::4]), shape.vocabulary), shape)
+    held = [{"set": name, "text": text} for name, some in development(args.shared).items() for text in some]
+    digests = {
+        "corpus.jsonl": write_lines(args.out / "corpus.jsonl", ({"text": one.text, "set": one.set} for one in texts)),
+        "instruct.jsonl": write_lines(args.out / "instruct.jsonl", conversations(args.shared)),
+        "development.jsonl": write_lines(args.out / "development.jsonl", held),
+    }
+    for name in MOST_BYTES:
+        some = [len(one.text.encode()) for one in texts if one.set == name]
+        print(f"{name}: {len(some):,} texts, {sum(some) / 1e6:.1f} MB")
+    for name, digest in digests.items():
+        print(f'"{name}" = "{digest}"')
 
 
 if __name__ == "__main__":

@@ -1,39 +1,86 @@
-"""Pack a pre-trained run as the embedded model: bfloat16 weights, tokenizer and template, measured beside another model.
+"""Pack a finished run as the embedded model: bfloat16 weights, tokenizer, template, and the card with everything measured.
 
-    python recipes/sprout/pack.py --run runs/sprout --shared ../shared --out src/luthier/models/sprout
+    python recipes/sprout/pack.py --run runs/sprout-instruct --run runs/sprout --shared ../shared --version 1 \
+        --beside recipes/sprout/measured/*.json --note "killed with SIGKILL at …" --out src/luthier/models/sprout
 
-Bits per byte are measured on the books that corpus.py leaves out and on wikitext-2's validation part: −log2 of the
-likelihood of a text's tokens, each window of the context read from its own beginning, divided by the text's bytes.
+The first --run is the one whose bundle is packed; the cost of all of them is told. `--beside` are files of measure.py: other
+models, and earlier versions, whose weights need not be there any more. Nothing is written if the weights would be larger
+than 20 MB. Measured is what was packed, not what was trained: rounding to bfloat16 is part of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
 import json
-import lzma
-import math
 import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import torch
-from corpus import LEFT_OUT
+from corpus import FOLDERS, LEFT_OUT, RECIPE, listed_files
+from jinja2 import Environment, StrictUndefined
+from measure import BOOKS, TEMPERATURE, WIKITEXT, held_out, measured, packed_bits_per_byte
 from safetensors.torch import load_file, save_file
 
-from luthier.core.examples import Text
-from luthier.models.load import Base, load
-from luthier.stages.answering import Speaker, truth_nats
+from luthier.core.loading import load as load_dataclass
+from luthier.core.runs import Run
+from luthier.models.load import load
+from luthier.stages.recipe import Recipe
+from luthier.train.journal import read_entries
 
-N_BYTES = 200_000
+HOME = Path(__file__).resolve().parent
+MOST_BYTES = 20_000_000
 FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
+LICENCES = {
+    "classic_books": ("classic books (mlschmitt/classic-books-markdown)", "public domain"),
+    "peps": ("Python Enhancement Proposals", "public domain or CC0 1.0"),
+    "sgd": ("Schema-Guided Dialogue, train", "CC BY-SA 4.0"),
+    "openbookqa": ("OpenBookQA, train", "Apache-2.0"),
+    "dolly": ("databricks-dolly-15k, nine tenths", "CC BY-SA 3.0"),
+}
+
+
+@dataclass(frozen=True)
+class Leg:
+    """What one run cost: its steps and tokens as `metrics.jsonl` has them, steps that a kill undid left out."""
+
+    name: str
+    n_steps: int
+    n_tokens: int
+    seconds: float
+    learning_rate: float
+    batch_rows: int
+    epochs: float
+    threads: int
+    precision: str
+
+
+def leg(folder: Path) -> Leg:
+    """The cost of a finished run."""
+    run = Run(folder)
+    steps = [entry for entry in read_entries(run.metrics) if entry["event"] == "step"]
+    plan: Any = json.loads(run.plan.read_text(encoding="utf-8"))
+    train = load_dataclass(Recipe, run.recipe).train
+    return Leg(
+        run.name, len(steps), sum(one["n_tokens"] for one in steps), sum(one["seconds"] for one in steps), max(one["lr"] for one in steps),
+        train.batch_rows, train.epochs, int(plan["threads"]), str(plan["precision"]["name"]),
+    )  # fmt: skip
 
 
 def pack(bundle: Path, out: Path) -> None:
     """The bundle's weights in bfloat16, and the files that belong to them."""
+    weights = {name: tensor.to(torch.bfloat16).contiguous() for name, tensor in load_file(bundle / "model.safetensors").items()}
+    n_bytes = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    if n_bytes > MOST_BYTES - 100_000:
+        raise SystemExit(f"{bundle}: its weights would take {n_bytes:,} bytes, and {MOST_BYTES:,} is the most: choose a smaller shape")
     out.mkdir(parents=True, exist_ok=True)
-    weights = load_file(bundle / "model.safetensors")
-    save_file({name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}, out / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     for name in FILES:
+        (out / name).unlink(missing_ok=True)
         if (bundle / name).is_file():
             shutil.copy(bundle / name, out / name)
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
@@ -42,42 +89,44 @@ def pack(bundle: Path, out: Path) -> None:
     (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def texts(shared: Path) -> dict[str, list[str]]:
-    """The held-out texts: about `N_BYTES` of each."""
-    books = []
-    for path in sorted((shared / "data/classic_books").glob("*.gz")):
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            books += [book["text"] for book in map(json.loads, file) if book["title"] in LEFT_OUT]
-    wiki = next(iter(sorted((shared / "data/wikitext2").glob("*valid*"))))
-    with gzip.open(wiki, "rt", encoding="utf-8") as file:
-        wikitext = file.read()
-    return {"five books left out": [book[20_000 : 20_000 + N_BYTES // 5] for book in books], "wikitext-2 validation": [wikitext[:N_BYTES]]}
-
-
-def bits_per_byte(base: Base, documents: list[str]) -> float:
-    """Bits per byte of the documents under the model."""
-    window = min(512, base.context)
-    speaker = Speaker(base.network, base.tokenizer, "forest", window)
-    nats, _, _ = truth_nats(speaker, [Text(str(i), text) for i, text in enumerate(documents)], window)
-    return float(nats.sum()) / math.log(2) / sum(len(text.encode()) for text in documents)
+def card(found: Mapping[str, Any], beside: Sequence[Mapping[str, Any]], legs: Sequence[Leg], **facts: Any) -> str:
+    """The model card, from its template; every figure in it comes from what is given here."""
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    template = environment.from_string((HOME / "card.md.jinja").read_text(encoding="utf-8"))
+    sets = [
+        {"name": LICENCES[folder][0], "licence": LICENCES[folder][1], "files": [(path, d) for path, d in listed_files(RECIPE).items()
+                                                                               if path.startswith(folder + "/")]}
+        for folder in FOLDERS.values()
+    ]  # fmt: skip
+    return template.render(
+        found=found, beside=[found, *beside], legs=legs, texts=(BOOKS, WIKITEXT), sets=sets, left_out=LEFT_OUT, heat=TEMPERATURE, **facts
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, required=True, help="folder of the finished run")
-    parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/ and models/")
+    parser.add_argument("--run", type=Path, action="append", required=True, help="folder of a finished run; the first is packed")
+    parser.add_argument("--shared", type=Path, required=True, help="folder that holds data/")
+    parser.add_argument("--version", required=True, help="the version that the card tells")
+    parser.add_argument("--beside", type=Path, nargs="*", default=[], help="files of measure.py")
+    parser.add_argument("--note", default="", help="what else the card tells of the training, such as when it was killed on purpose")
+    parser.add_argument("--measured", type=Path, help="where the figures go; measured/version-VERSION.json by default")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     args = parser.parse_args()
-    pack(args.run / "bundle", args.out)
-    models = {"sprout": load(str(args.out)), "stories260K": load(str(args.shared / "models/stories260K"))}
-    for name, documents in texts(args.shared).items():
-        whole = "\n".join(documents).encode()
-        packed = {"gzip": len(gzip.compress(whole, 9)), "xz": len(lzma.compress(whole, preset=9))}
-        row = {
-            **{model: bits_per_byte(base, documents) for model, base in models.items()},
-            **{k: 8 * v / len(whole) for k, v in packed.items()},
-        }
-        print(name, {key: round(value, 3) for key, value in row.items()})
+    pack(args.run[0] / "bundle", args.out)
+    base = load(str(args.out))
+    found = measured(f"sprout, version {args.version}", base, args.shared)
+    kept = HOME / "measured" / f"version-{args.version}.json" if args.measured is None else args.measured
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    others = [one for path in args.beside if (one := json.loads(path.read_text(encoding="utf-8")))["name"] != found["name"]]
+    packed = {kind: packed_bits_per_byte(texts) for kind, texts in held_out(args.shared).items()}
+    legs = [leg(folder) for folder in reversed(args.run)]
+    config = json.loads((args.out / "config.json").read_text(encoding="utf-8"))
+    size = (args.out / "model.safetensors").stat().st_size
+    written = card(found, others, legs, packed=packed, version=args.version, note=args.note, config=config, n_bytes=size)
+    (args.out / "README.md").write_text(written, encoding="utf-8")
+    print(written)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ import typer
 
 from luthier import __version__
 from luthier.cli.common import RUNS, AsJson, Overrides, RecipePath, RunName, Runs
+from luthier.cli.common import in_folder as _in
 from luthier.cli.common import out as _out
+from luthier.cli.common import program as _program
 from luthier.cli.common import result as _result
 from luthier.cli.common import say as _say
 from luthier.cli.private import unmask
@@ -48,10 +50,11 @@ def demo(runs: Runs = RUNS, as_json: AsJson = False) -> None:
 
     Example: `luthier demo`
     """
-    from luthier.stages.demo import NEXT, run_demo
+    from luthier.stages.demo import NAME, next_lines, run_demo
 
     report = run_demo(runs, _say)
-    _print_report(report, runs / "demo", as_json, NEXT)
+    _print_report(report, runs / NAME, as_json, next_lines(runs, _program(), _in(runs)))
+    _say("The last line makes a recipe for a file of rows: as it stands for the demo's, or for one of your own in its place.")
 
 
 @app.command()
@@ -100,7 +103,7 @@ def run(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: 
 
     with opened(load_recipe(recipe, set_ or []), runs, _say) as job:
         report = run_all(job)
-    _print_report(report, job.run.folder, as_json, next_lines=(f"luthier predict {job.run.name} FILE -o OUT",))
+    _print_report(report, job.run.folder, as_json, next_lines=(f"{_program()} predict {job.run.name} FILE -o OUT{_in(runs)}",))
     _exit_by(report)
 
 

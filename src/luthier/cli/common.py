@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -36,3 +39,16 @@ def result(value: Mapping[str, Any], as_json: bool, tell: Callable[[], None]) ->
         typer.echo(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2))
     else:
         tell()
+
+
+def program() -> str:
+    """How to call this program again from here: by its name where the shell would find this very file, else by its path."""
+    called, found = Path(sys.argv[0]), shutil.which("luthier")
+    if called.name == "luthier" and called.is_file() and not (found and Path(found).samefile(called)):
+        return shlex.quote(str(called))
+    return "luthier" if found else f"{shlex.quote(sys.executable)} -m luthier"
+
+
+def in_folder(runs: Path) -> str:
+    """What a line to type needs so that it looks in the same folder of runs."""
+    return "" if runs == RUNS else f" --runs {shlex.quote(str(runs))}"

@@ -24,8 +24,8 @@ def test_it_is_a_small_llama_with_long_context(sprout: Base) -> None:
     config = json.loads((SPROUT / "config.json").read_text(encoding="utf-8"))
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert (config["head_dim"], config["tie_word_embeddings"], config["max_position_embeddings"]) == (64, True, 2048)
-    assert 3_000_000 <= sprout.n_parameters <= 6_000_000
-    assert 7_500 <= sprout.tokenizer.n_vocabulary <= 8_500
+    assert 3_000_000 <= sprout.n_parameters <= 9_900_000
+    assert sprout.tokenizer.n_vocabulary == config["vocab_size"] in (2048, 4096, 8192)
 
 
 def test_its_weights_are_bfloat16_and_small_enough_to_ship() -> None:
@@ -69,7 +69,7 @@ def test_it_has_learnt_english(sprout: Base) -> None:
     speaker = Speaker(sprout.network, sprout.tokenizer, "forest", 512)
     nats, n_tokens, _ = truth_nats(speaker, [Text("a", sound), Text("b", shuffled)], 512)
     assert nats[0] < nats[1]
-    assert nats[0] / n_tokens[0] < 5.0, "an even guess among its tokens would be 9.0"
+    assert nats[0] / n_tokens[0] < 5.0, "an even guess among its tokens would be 7.6 or more"
 
 
 def hash_of(word: str) -> int:
