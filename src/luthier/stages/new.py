@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
@@ -13,7 +14,7 @@ from luthier.data.columns import normal
 from luthier.data.readers import Paragraphs, PlainText
 from luthier.data.readers.parallel import language_of, pairs_among
 from luthier.data.shapes import UnknownColumns
-from luthier.data.source import Data, Recognised, recognise
+from luthier.data.source import BadRow, Data, Recognised, read, recognise
 from luthier.data.survey import SourceFile, suffix_of
 from luthier.evaluate.metrics import TUNED, Task
 
@@ -46,6 +47,12 @@ _GROUPS = (
 )
 
 
+MOST_LOOKED_AT = 20_000
+"""Rows that are looked at for some that cannot be used: enough to tell, and soon done."""
+MOST_LEFT_OUT = 0.1
+"""A larger share of unusable rows means that the file was misread, or is not what somebody thinks: then the run says so."""
+
+
 @dataclass(frozen=True)
 class Written:
     """The recipe's path, and what the file was recognised as."""
@@ -56,12 +63,16 @@ class Written:
 
 @dataclass(frozen=True)
 class _Looked:
-    """What a source was found to be, the paths that it is made of, whether its columns had to be guessed, and what was left out of it."""
+    """What a source was found to be, the paths that it is made of, whether its columns had to be guessed, and what was left out of it.
+
+    `unfit` says which rows cannot be used, '' where all can, or where so many cannot that the file must have been misread.
+    """
 
     found: Recognised
     sources: tuple[Path, ...]
     guessed: bool = False
     left_out: str = ""
+    unfit: str = ""
 
 
 def write_recipe(name: str, data: Path) -> Written:
@@ -76,7 +87,7 @@ def write_recipe(name: str, data: Path) -> Written:
     path = Path(f"{name}.toml")
     if path.exists():
         raise LuthierError(str(path), "there is a recipe of that name already", "choose another name, or remove it")
-    looked = _look_at(data) if not data.is_dir() else _look_into(data)
+    looked = _with_unfit(_look_at(data) if not data.is_dir() else _look_into(data))
     write_text(path, recipe_text(name, looked))
     task = TASK_OF_SHAPE[looked.found.shape]
     said = f"{looked.found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
@@ -84,6 +95,8 @@ def write_recipe(name: str, data: Path) -> Written:
         said += f"\n! Its rows can be prepared and written out; the task {_quoted(task)} cannot be tuned yet."
     if looked.left_out:
         said += f"\n! {looked.left_out}"
+    if looked.unfit:
+        said += f"\n! Left out, since the recipe says so under `bad_rows`: {looked.unfit}."
     return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if looked.guessed else said)
 
 
@@ -132,6 +145,16 @@ def _look_at_all(sources: tuple[Path, ...]) -> _Looked:
         by_line = recognise(Data(source=given, format="text"))
         found = recognise(Data(source=given, format="paragraphs")) if _is_one_text(by_line.files) else by_line
     return _Looked(found, sources)
+
+
+def _with_unfit(looked: _Looked) -> _Looked:
+    """The same, having looked at the first rows for some that cannot be used."""
+    rows = list(islice(read(Data(source=tuple(map(str, looked.sources))), looked.found), MOST_LOOKED_AT))
+    bad = [row for row in rows if isinstance(row, BadRow)]
+    if not bad or len(bad) > MOST_LEFT_OUT * len(rows):
+        return looked
+    which = f"{len(bad):,} of {len(rows):,} rows" if len(rows) < MOST_LOOKED_AT else f"{len(bad):,} of the first {len(rows):,} rows"
+    return replace(looked, unfit=" ".join(f"{which}, such as {bad[0].source}: {bad[0].problem}".split()))
 
 
 def _with_translation(data: Path) -> tuple[Path, ...]:
@@ -190,6 +213,8 @@ def _data(looked: _Looked) -> list[str]:
         note = "   # guessed from the values: correct it if it is not so" if looked.guessed else ""
         note = "   # swap the two to translate the other way" if found.layout == "translation" else note
         lines.append(f"fields = {{ {columns} }}{note}")
+    if looked.unfit:
+        lines.append(f'bad_rows = "drop"          # {looked.unfit}')
     there = {normal(column): column for column in found.columns if column not in found.fields.values()}
     group = next((there[one] for one in _GROUPS if one in there), None)
     if group:

@@ -149,3 +149,26 @@ def test_real_files_make_recipes_that_find_their_rows(shared: Path, name: str) -
     rows = list(islice(read(recipe.data, found), 300))
     assert len(rows) > 25
     assert not [row for row in rows if isinstance(row, BadRow)]
+
+def test_a_few_rows_that_cannot_be_used_are_left_out_aloud_and_the_recipe_runs() -> None:
+    path = table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"])
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("30,C1,  ,Billing,2026-01-02\n")
+    said, recipe = made(path)
+    assert "! Left out" in said and "1 of 31 rows, such as a.csv:32" in said
+    assert recipe.data.bad_rows == "drop"
+    assert "1 of 31 rows, such as a.csv:32" in Path("mine.toml").read_text(encoding="utf-8")
+
+
+def test_many_rows_that_cannot_be_used_are_not_left_out() -> None:
+    path = table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"])
+    with open(path, "a", encoding="utf-8") as file:
+        file.writelines(f"{i},C1,,Billing,2026-01-02\n" for i in range(30, 36))
+    said, recipe = made(path)
+    assert "Left out" not in said and recipe.data.bad_rows == "error"
+
+
+def test_where_all_rows_can_be_used_none_is_said_to_be_left_out() -> None:
+    said, recipe = made(table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"]))
+    assert "Left out" not in said and recipe.data.bad_rows == "error"
+    assert "bad_rows" not in Path("mine.toml").read_text(encoding="utf-8")
