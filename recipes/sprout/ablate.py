@@ -6,7 +6,7 @@
 
 Each trial is one `luthier tune` of recipes/sprout.toml with its own shape, texts and settings. All take the same computation:
 the centre reads `--tokens` tokens, and a trial whose tokens are multiplied with more parameters reads fewer. A trial is judged
-by its bits per byte on the development texts of corpus.py, that nothing is trained on: for each set, and the mean of the five
+by its bits per byte on the development texts of corpus.py, that nothing is trained on: for each set, and the mean of the
 sets, which decides. A trial that is finished is skipped, and one that was killed goes on where it stopped. Nothing here
 touches the five books or wikitext-2, by which the card judges the end.
 

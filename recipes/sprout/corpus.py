@@ -18,7 +18,7 @@ import json
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,12 @@ from shape import Shape, train_tokenizer, write_shape
 
 RECIPE = Path(__file__).resolve().parent.parent / "sprout.toml"
 LEFT_OUT = ("Heart of Darkness", "Silas Marner", "The Haunted Bookshop", "Black Beauty", "Twenty Years at Hull House")
-MOST_BYTES = {"books": 75_000_000, "peps": 8_000_000, "dialogues": 12_000_000, "questions": 1_000_000, "instructions": 12_000_000}
+MOST_BYTES = {
+    "books": 75_000_000, "peps": 8_000_000, "dialogues": 12_000_000, "questions": 1_000_000, "instructions": 12_000_000,
+    "messages": 3_000_000,
+}  # fmt: skip
 """The mixture: at most so many bytes of each set, in the order of the texts' own hashes."""
-FOLDERS = {"books": "classic_books", "peps": "peps", "dialogues": "sgd", "questions": "openbookqa", "instructions": "dolly"}
+FOLDERS = ("classic_books", "peps", "sgd", "openbookqa", "dolly")
 PIECE_CHARACTERS = 3_600
 DEVELOPMENT_SHARE, DEVELOPMENT_BYTES = 50, 100_000
 SHORT = ("open_qa", "general_qa", "closed_qa", "summarization", "classification", "information_extraction")
@@ -134,7 +137,24 @@ def instructions(lines: Iterable[str]) -> Iterator[Document]:
         yield Document("instructions", row["instruction"], chat([("user", asked_of(row)[:4000]), ("assistant", row["response"][:4000])]))
 
 
-READERS = {"books": books, "peps": peps, "dialogues": dialogues, "questions": questions, "instructions": instructions}
+def messages(dialogue_lines: Iterable[str], instruction_lines: Iterable[str]) -> Iterator[Document]:
+    """What somebody says first, by itself and outside the template: a classifier reads such texts so."""
+    for row in map(json.loads, dialogue_lines):
+        first = next((turn["text"] for turn in row["turns"] if turn["speaker"] == "USER"), "")
+        if first.strip():
+            yield Document("messages", row["id"], first.strip())
+    for row in allowed(instruction_lines):
+        yield Document("messages", row["instruction"], row["instruction"].strip())
+
+
+READERS: dict[str, Callable[[Path], Iterator[Document]]] = {
+    "books": lambda shared: books(lines_of(shared, "classic_books")),
+    "peps": lambda shared: peps(lines_of(shared, "peps")),
+    "dialogues": lambda shared: dialogues(lines_of(shared, "sgd")),
+    "questions": lambda shared: questions(lines_of(shared, "openbookqa")),
+    "instructions": lambda shared: instructions(lines_of(shared, "dolly")),
+    "messages": lambda shared: messages(lines_of(shared, "sgd"), lines_of(shared, "dolly")),
+}
 
 
 def is_development(key: str) -> bool:
@@ -146,7 +166,7 @@ def documents(shared: Path, sets: Iterable[str] = tuple(MOST_BYTES)) -> list[Doc
     """The documents that are trained on, in a fixed order, each text once."""
     found: dict[str, Document] = {}
     for name in sets:
-        texts = (one for one in READERS[name](lines_of(shared, FOLDERS[name])) if not is_development(one.key))
+        texts = (one for one in READERS[name](shared) if not is_development(one.key))
         found |= {one.text: one for one in take(texts, MOST_BYTES[name])}
     return sorted(found.values(), key=lambda one: order_key(one.text))
 
@@ -155,7 +175,7 @@ def development(shared: Path) -> dict[str, list[str]]:
     """The texts of each set that nothing is trained on, at most `DEVELOPMENT_BYTES` of each."""
     found = {}
     for name, read in READERS.items():
-        held = (one for one in read(lines_of(shared, FOLDERS[name])) if is_development(one.key))
+        held = (one for one in read(shared) if is_development(one.key))
         found[name] = [one.text for one in take(held, DEVELOPMENT_BYTES)]
     return found
 

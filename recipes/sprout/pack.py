@@ -96,7 +96,7 @@ def card(found: Mapping[str, Any], beside: Sequence[Mapping[str, Any]], legs: Se
     sets = [
         {"name": LICENCES[folder][0], "licence": LICENCES[folder][1], "files": [(path, d) for path, d in listed_files(RECIPE).items()
                                                                                if path.startswith(folder + "/")]}
-        for folder in FOLDERS.values()
+        for folder in FOLDERS
     ]  # fmt: skip
     return template.render(
         found=found, beside=[found, *beside], legs=legs, texts=(BOOKS, WIKITEXT), sets=sets, left_out=LEFT_OUT, heat=TEMPERATURE, **facts

@@ -116,7 +116,7 @@ def test_weights_that_are_too_large_to_ship_are_refused_and_nothing_is_written(
 def test_bits_per_byte_are_those_of_the_models_own_probabilities(runs: Path) -> None:
     measure = sprout_script("measure")
     base = load(str(runs / "sprout/bundle"))
-    text = said(random.Random(3), 12)
+    text = f"{said(random.Random(3), 12)} Naïve – indeed!"
     tokens = [base.tokenizer.bos_id or 0, *base.tokenizer.encode(text), base.tokenizer.eos_id]
     with torch.no_grad():
         base.network.decoder.set_attn_implementation("eager")

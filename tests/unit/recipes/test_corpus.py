@@ -12,7 +12,7 @@ import pytest
 from tests.made_shared import LEFT_OUT, made_shared
 from tests.recipe_scripts import sprout_script
 
-SETS = {"books", "peps", "dialogues", "questions", "instructions"}
+SETS = {"books", "peps", "dialogues", "questions", "instructions", "messages"}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_the_books_that_are_measured_on_are_in_neither(corpus: ModuleType, share
 
 def test_the_tenth_of_the_instructions_that_is_for_tests_is_in_nothing(corpus: ModuleType, shared: Path) -> None:
     rows = [json.loads(line) for line in corpus.lines_of(shared, "dolly")]
-    theirs = [row["instruction"] for row in rows if zlib.crc32(row["instruction"].encode()) % 10 == 0]
+    theirs = [row["instruction"].strip() for row in rows if zlib.crc32(row["instruction"].encode()) % 10 == 0]
     everything = json.dumps([one.text for one in corpus.documents(shared)] + [*corpus.development(shared).values()])
     everything += json.dumps(corpus.conversations(shared))
     assert len(theirs) > 10
@@ -77,6 +77,15 @@ def test_conversations_are_short_questions_with_short_answers_and_none_is_kept_f
         assert len(answered["content"].split()) <= corpus.MOST_ANSWERED
     held = "\n".join(corpus.development(shared)["instructions"] + corpus.development(shared)["questions"])
     assert not any(f"<|user|>{one['messages'][0]['content']}<|turn_end|>" in held for one in found)
+
+
+def test_messages_are_what_somebody_says_first_without_the_template(corpus: ModuleType, shared: Path) -> None:
+    found = {one.text for one in corpus.documents(shared) if one.set == "messages"}
+    turns = [json.loads(line)["turns"] for line in corpus.lines_of(shared, "sgd")]
+    later = {turn["text"] for some in turns for turn in some[1:]}
+    assert len(found & {some[0]["text"] for some in turns}) > 100
+    assert not found & later
+    assert not any("<|" in one for one in found)
 
 
 def test_a_set_takes_no_more_bytes_than_the_mixture_gives_it(corpus: ModuleType, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
