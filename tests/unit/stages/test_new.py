@@ -153,7 +153,7 @@ def test_real_files_make_recipes_that_find_their_rows(shared: Path, name: str) -
 def test_a_few_rows_that_cannot_be_used_are_left_out_aloud_and_the_recipe_runs() -> None:
     path = table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"])
     with open(path, "a", encoding="utf-8") as file:
-        file.write("30,C1,  ,Billing,2026-01-02\n")
+        file.write("30,C1,My parcel is late.,,2026-01-02\n")
     said, recipe = made(path)
     assert "! Left out" in said and "1 of 31 rows, such as a.csv:32" in said
     assert recipe.data.bad_rows == "drop"
@@ -163,7 +163,7 @@ def test_a_few_rows_that_cannot_be_used_are_left_out_aloud_and_the_recipe_runs()
 def test_many_rows_that_cannot_be_used_are_not_left_out() -> None:
     path = table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"])
     with open(path, "a", encoding="utf-8") as file:
-        file.writelines(f"{i},C1,,Billing,2026-01-02\n" for i in range(30, 36))
+        file.writelines(f"{i},C1,My parcel {i} is late.,,2026-01-02\n" for i in range(30, 36))
     said, recipe = made(path)
     assert "Left out" not in said and recipe.data.bad_rows == "error"
 
