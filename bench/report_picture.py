@@ -16,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 SCHEMES = {"dark": 0, "light": 1}
-SIZE = (1000, 1180)
+SIZE = (1000, 1500)
 COLOURS = 128
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import socket
-import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,27 +65,38 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+@contextmanager
+def programs(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+    """Put `luthier` and `python` into the folder: the command line as a process of its own, and the interpreter of these tests."""
+    folder.mkdir()
+    server, path = ROOT / "tests" / "fork_server.py", folder / "calls"
+    for name, does in (("luthier", f'"{sys.executable}" -SE "{server}" "{path}" call "$@"'), ("python", f'"{sys.executable}" "$@"')):
+        (folder / name).write_text(f"#!/bin/sh\nexec {does}\n", encoding="utf-8")
+        (folder / name).chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, server, path], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield
+        process.kill()
+
+
 def run_session(typed: Sequence[Typed], folder: Path) -> list[Ran]:
     """Type the commands into one shell in `folder`, in which `luthier` and `python` are those of these tests.
 
     Port 8000, which documents use, becomes a free one.
     """
-    programs = folder.parent / f"{folder.name}-programs"
-    programs.mkdir(exist_ok=True)
-    for name, does in (("luthier", f'exec "{sys.executable}" -m luthier "$@"'), ("python", f'exec "{sys.executable}" "$@"')):
-        path = programs / name
-        path.write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
-        path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    port = str(free_port())
-    # One group a command, so that what a command with a heredoc prints is not mixed with what the shell says of it.
+    port, bin_ = str(free_port()), folder.parent / f"{folder.name}-programs"
     script = "\n".join(f"{{ {one.command}\n}} </dev/null 2>&1\n_code=$?; echo; echo '{_END}' $_code" for one in typed) + "\nwait\n"
     environment = {
-        **os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        **os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         "COLUMNS": "120", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    done = subprocess.run(
-        ["bash", "-c", script.replace("8000", port)], cwd=folder, env=environment, capture_output=True, text=True, timeout=900, check=False
-    )
+    with programs(bin_, environment):
+        done = subprocess.run(
+            ["bash", "-c", script.replace("8000", port)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     parts = re.split(rf"^\n?{_END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     assert len(parts) == 2 * len(typed) + 1, f"the shell ended early:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
     answers = zip(typed, parts[0:-1:2], parts[1::2], strict=True)

@@ -32,6 +32,8 @@ from luthier.serve.bundle import engine_for
 from luthier.stages.answering import Speaker, truth_nats
 
 N_BYTES = 200_000
+N_FRONT = 20_000
+"""Characters of a book that are passed over: title pages, contents and prefaces are not prose."""
 WINDOW = 512
 MOST_SAID = 60
 TEMPERATURE = 0.7
@@ -60,7 +62,7 @@ def held_out(shared: Path) -> dict[str, list[str]]:
             books += [book["text"] for book in map(json.loads, file) if book["title"] in LEFT_OUT]
     with gzip.open(next(iter(sorted((shared / "data/wikitext2").glob("*valid*")))), "rt", encoding="utf-8") as file:
         wikitext = file.read()
-    return {BOOKS: [book[20_000 : 20_000 + N_BYTES // 5] for book in books], WIKITEXT: [wikitext[:N_BYTES]]}
+    return {BOOKS: [book[N_FRONT : N_FRONT + N_BYTES // 5] for book in books], WIKITEXT: [wikitext[:N_BYTES]]}
 
 
 def bits_per_byte(base: Base, documents: list[str]) -> float:

@@ -72,6 +72,7 @@ def test_what_is_packed_is_the_last_run_in_bfloat16_with_a_card_of_what_was_meas
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pack = sprout_script("pack")
+    monkeypatch.setattr(sys.modules[pack.measured.__module__], "N_FRONT", 30)
     shared = made_shared(tmp_path)
     other = {"name": "another", "n_parameters": 5, "bits_per_byte": {pack.BOOKS: 1.5, pack.WIKITEXT: 9.25}, "samples": []}
     pairs = pack.measured("x", load(str(runs / "sprout/bundle")), shared)["minimal_pairs"]
