@@ -15,7 +15,7 @@ from tests.e2e.contract import assert_report
 from tests.made_models import luthier
 from tests.made_runs import write_run
 
-from luthier.cli import commands
+from luthier.cli import common
 from luthier.core.files import read_jsonl
 from luthier.demo.dirt import dirty_rows, write_csv
 from luthier.stages.demo import FOLDER, NAME, RECIPE, ROWS, next_lines
@@ -80,10 +80,10 @@ def test_a_program_that_the_shell_would_not_find_is_called_by_its_path(tmp_path:
     monkeypatch.setattr(sys, "argv", ["my env/bin/luthier", "demo"])
     for folder, wanted in ((here.parent, "luthier"), (elsewhere.parent, "'my env/bin/luthier'"), (tmp_path, "'my env/bin/luthier'")):
         monkeypatch.setenv("PATH", str(folder))
-        assert commands._program() == wanted
+        assert common.program() == wanted
     monkeypatch.setattr(sys, "argv", ["-m", "demo"])
-    assert commands._program() == f"{shlex.quote(sys.executable)} -m luthier"
-    assert (commands._in(Path("runs")), commands._in(Path("my runs"))) == ("", " --runs 'my runs'")
+    assert common.program() == f"{shlex.quote(sys.executable)} -m luthier"
+    assert (common.in_folder(Path("runs")), common.in_folder(Path("my runs"))) == ("", " --runs 'my runs'")
 
 
 def test_the_demo_is_split_and_judged_as_it_is_told_to_be() -> None:
