@@ -51,6 +51,7 @@ _SCORED = frozenset(("section", "h2", "h3", "h4", "h5", "h6", "p", "td", "pre"))
 _DOUBTED = frozenset(("form", "fieldset", "table", "ul", "ol", "div"))
 _OWN_SCORE = {"div": 5, "article": 5, "pre": 3, "td": 3, "blockquote": 3, "form": -3, "address": -3, "ol": -3, "ul": -3, "dl": -3,
               "dd": -3, "dt": -3, "li": -3, "th": -5, **dict.fromkeys(HEADINGS, -5)}  # fmt: skip
+_FEW_ELEMENTS = 50  # elements with more in them are not read as one line: nested ones would be read again and again
 _SHORTEST, _ENOUGH, _FEW_COMMAS, _N_BEST = 25, 500, 10, 5
 
 
@@ -113,7 +114,8 @@ def _strip(root: Element, sums: Mapping[Element, Sums], patience: _Patience) -> 
         if "byline" not in found and 0 < sums[element].text < 100 and _is_byline(element, names):
             found.add("byline")
             return True
-        if element.tag in ("h1", "h2") and "title" not in found and 0 < sums[element].text < 500 and _repeats(known, element):
+        is_heading = element.tag in ("h1", "h2") and 0 < sums[element].text < 500 and sums[element].elements < _FEW_ELEMENTS
+        if is_heading and "title" not in found and _repeats(known, element):
             found.add("title")
             return True
         return patience.unlikely_goes and _is_unlikely(element, names)
@@ -346,7 +348,7 @@ def _is_pruned(element: Element, now: Sums, stays: bool, patience: _Patience) ->
 
 def _looks_empty(element: Element, now: Sums, weight: float) -> bool:
     """Whether what stands in it is a menu, a form, an advertisement, or nothing."""
-    if now.text < 30 and _ALONE.fullmatch("".join(element.texts())):
+    if now.text < 30 and now.elements < _FEW_ELEMENTS and _ALONE.fullmatch("".join(element.texts())):
         return True
     is_list = element.tag in ("ul", "ol") or now.listed > 0.9 * now.text
     in_figure = _stands_in(element, ("figure",), 4)

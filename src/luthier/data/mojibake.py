@@ -95,9 +95,8 @@ def _readings(text: str, before: str, after: str, earlier: str, times: int) -> I
         price = _AGAIN if encoding.name == earlier else _PRICES[encoding.name]
         for run in encoding.run.finditer(text):
             reading = _read(encoding, run[0])
-            if reading is not None:
-                claims = by_place.setdefault(run.span(), {})
-                claims[reading] = min(claims.get(reading, (price, encoding.name)), (price, encoding.name))
+            claims = by_place.setdefault(run.span(), {})
+            claims[reading] = min(claims.get(reading, (price, encoding.name)), (price, encoding.name))
     for (start, end), claims in by_place.items():
         left, right = (before + text[max(start - 2, 0) : start])[-2:], text[end : end + 1] or after
         as_it_stands = cost(text[start:end], left, right)
@@ -152,12 +151,9 @@ def _apart(readings: Iterable[_Reading], n_characters: int) -> list[_Reading]:
     return sorted(chosen, key=lambda reading: reading.start)
 
 
-def _read(encoding: _Encoding, run: str) -> str | None:
-    """What the bytes of the run say; None if they are no UTF-8 after all (overlong, or beyond Unicode)."""
-    try:
-        return run.translate(encoding.to_byte).encode("latin-1").decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+def _read(encoding: _Encoding, run: str) -> str:
+    """What the bytes of the run say."""
+    return run.translate(encoding.to_byte).encode("latin-1").decode("utf-8")
 
 
 @functools.cache
@@ -169,13 +165,16 @@ def _encoding(name: str) -> _Encoding:
     """The tables of one encoding; what it leaves open, readers of the web take as what Latin-1 has there, and so do we."""
     characters = {byte: bytes([byte]).decode(name, "ignore") or chr(byte) for byte in range(0x80, 0x100)}
     to_byte = {ord(character): chr(byte) for byte, character in characters.items()}
-    of_bytes: dict[str, list[str]] = {}
-    for code, byte in to_byte.items():
-        of_bytes.setdefault(byte, []).append(chr(code))
 
     def among(first: int, last: int) -> str:
-        return "[" + "".join(re.escape(one) for byte in range(first, last + 1) for one in of_bytes.get(chr(byte), [])) + "]"
+        return "[" + "".join(re.escape(characters[byte]) for byte in range(first, last + 1)) + "]"
 
+    # Well-formed sequences of UTF-8 (RFC 3629, section 4): nothing overlong, no surrogate, nothing beyond U+10FFFF.
     tail = among(0x80, 0xBF)
-    sequence = f"(?:{among(0xC2, 0xDF)}{tail}|{among(0xE0, 0xEF)}{tail}{{2}}|{among(0xF0, 0xF4)}{tail}{{3}})"
+    forms = (
+        among(0xC2, 0xDF) + tail, among(0xE0, 0xE0) + among(0xA0, 0xBF) + tail, f"(?:{among(0xE1, 0xEC)}|{among(0xEE, 0xEF)}){tail}{{2}}",
+        among(0xED, 0xED) + among(0x80, 0x9F) + tail, among(0xF0, 0xF0) + among(0x90, 0xBF) + tail + tail, among(0xF1, 0xF3) + tail * 3,
+        among(0xF4, 0xF4) + among(0x80, 0x8F) + tail * 2,
+    )  # fmt: skip
+    sequence = f"(?:{'|'.join(forms)})"
     return _Encoding(name, to_byte, re.compile(f"{sequence}(?:[\\x00-\\x7f]*{sequence})*"))

@@ -37,6 +37,7 @@ class Sums:
     rows: int = 0
     columns: int = 0
     marks: int = 0
+    elements: int = 0
 
     @property
     def link_density(self) -> float:
@@ -75,6 +76,7 @@ class Sums:
         self.tables += below.tables + (tag == "table")
         self.rows += below.rows + (tag == "tr")
         self.columns = max(self.columns, below.columns)
+        self.elements += below.elements + 1
         self.marks += below.marks + (tag in _TABLE_MARKS)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luthier.core.examples import Chat, Pair, Text
+from luthier.core.examples import Chat, Pair, Preference, Text
 from luthier.core.messages import Message
 from luthier.data.decisions import Changed, Kept
 from luthier.data.steps import EmailDebris
@@ -115,6 +115,8 @@ def test_a_notice_goes(notice: str) -> None:
     [
         WORDS,
         "My teacher wrote: practise more. Is that so?",
+        "It came today.\nOn the lid of the case somebody wrote:\nfragile",
+        "Is this right?\n```\n> x\n-- \n```\nIt fails.",
         "I saw on the site that he wrote:\nnothing at all",
         "> only quoted\n> lines",
         "On 3 May 2025, Ann wrote:\n> all of it",
@@ -139,6 +141,12 @@ def test_words_of_the_writer_stay(text: str) -> None:
     assert EmailDebris().apply(Text("r", text)) == Kept()
 
 
+def test_what_would_be_all_of_a_message_stays_and_the_rest_goes() -> None:
+    assert after("Thanks,\nAnn\n\nSent from my iPhone") == "Thanks,\nAnn"
+    told = "On 3 May 2025, Ann wrote:\n\nDear Bo, it is."
+    assert after(f"{told}\n\nKind regards,\nAnn") == told
+
+
 def test_each_kind_can_be_left_in() -> None:
     text = f"{WORDS}\n\nOn 3 May 2025, Ann wrote:\n> it is."
     assert after(text, EmailDebris(quotes=False)) == text
@@ -150,6 +158,9 @@ def test_replies_to_be_written_keep_their_signatures() -> None:
     signed = f"{WORDS}\n\nKind regards,\nAnn"
     changed = EmailDebris().apply(Pair("r", signed, signed))
     assert changed == Changed(Pair("r", WORDS, signed), "e-mail debris")
+    turns = (Message("user", signed),), (Message("assistant", signed),)
+    preferred = EmailDebris().apply(Preference("r", turns[0], turns[1], turns[1]))
+    assert isinstance(preferred, Changed) and preferred.example == Preference("r", (Message("user", WORDS),), turns[1], turns[1])
     chat = Chat("r", (Message("user", signed), Message("assistant", signed)))
     assert EmailDebris().apply(chat) == Changed(Chat("r", (Message("user", WORDS), Message("assistant", signed))), "e-mail debris")
 

@@ -93,6 +93,7 @@ def test_of_a_page_the_content_stays_and_what_is_around_it_goes() -> None:
     <p>{STORY[3]}</p><pre><code>for post in posts:
     turn(post)
 </code></pre><table><tr><th>Part</th><th>Wood</th></tr><tr><td>Belly</td><td>Spruce,<br>or cedar</td></tr></table>
+    <aside><p>By the way, a bow is made of other wood, and that is another story.</p></aside><p class="share">Tell your friends of it.</p>
     <p>{STORY[4]}</p><p hidden>Secret words of the author.</p></div>
     <div class="sidebar"><p>Related: ten strings that you must buy now, before they are gone.</p></div>
     <footer>Copyright, all rights reserved, the usual things, and so on.</footer></body></html>"""
@@ -105,6 +106,13 @@ def test_of_a_page_the_content_stays_and_what_is_around_it_goes() -> None:
 def test_paragraphs_made_by_line_breaks_are_paragraphs() -> None:
     page = "<html><body><div id=main>" + "<br><br>".join(STORY) + "</div><div class=menu><a href=x>a</a></div></body></html>"
     assert page_text(page) == "\n\n".join(STORY)
+
+
+def test_lines_between_empty_ones_count_as_paragraphs() -> None:
+    lines = [f"Line {i} of the story tells how the wood was cut and dried for years in the loft above the shop" for i in range(8)]
+    beside = "<div>" + "<p>Ten strings that you must buy now before they are gone for good says our shop.</p>" * 3 + "</div>"
+    page = f"<html><body>{beside}<section><div>{'<br><br>'.join(lines)}</div></section></body></html>"
+    assert page_text(page).endswith("\n\n".join(lines))
 
 
 def test_where_class_names_lie_the_content_is_found_all_the_same() -> None:

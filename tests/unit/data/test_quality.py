@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.core.examples import Chat, Pair, Text
+from luthier.core.examples import Chat, Pair, Preference, Ranking, Rated, Tagged, Text
 from luthier.core.messages import Message
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep
 from luthier.data.prose_rules import in_most_frequent, in_repeated, n_sentences, repeats
@@ -36,7 +36,8 @@ def said(n: int, word: str = "words") -> str:
         (said(100_000), ""),
         (said(100_001), "over 100000 words"),
         (said(200, "an"), "words of under 3 or over 10 characters in the mean"),
-        (said(400, "abcdefghij"), ""),
+        ("the that abcdefghijabcdef abcdefghijabcdefg" + " abcdefghij" * 96, ""),
+        ("the be that" + " abc" * 97, ""),
         (said(400, "abcdefghijk"), "words of under 3 or over 10 characters in the mean"),
         (said(90) + " #a" * 10, ""),
         (said(89) + " #a" * 10 + " ##a", "over one # in ten words"),
@@ -139,7 +140,7 @@ def test_c4_keeps_lines_that_are_sentences() -> None:
         "Menu",
         "Is the back made of maple?",
         "Two words.",
-        "Read on...",
+        "Read on and on...",
         "He said: “it is made of ebony.”",
         "Please switch on JavaScript to read on.",
         "By reading on you accept our Privacy Policy.",
@@ -203,6 +204,10 @@ def test_judged_is_what_is_learnt_to_be_written() -> None:
     assert prose(Pair("r", "prompt", "completion")) == "completion"
     turns = (Message("system", "s"), Message("user", "u"), Message("assistant", "a"), Message("tool", "t"), Message("assistant", "b"))
     assert prose(Chat("r", turns)) == "a\n\nb"
+    said, reply = (Message("user", "u"),), (Message("assistant", "a"),)
+    other = (Message("assistant", "b"),)
+    assert prose(Preference("r", said, reply, other)) == prose(Ranking("r", said, (reply, other), (1, 2))) == "a\n\nb"
+    assert prose(Rated("r", said, reply, True)) == "a" and prose(Tagged("r", ("one", "two"), None)) == "one two"
     text = "One sentence stands here. " * 5
     changed = C4Quality().apply(Pair("r", "Menu", f"{text}\nMenu"))
     assert isinstance(changed, Changed) and changed.example == Pair("r", "Menu", text.strip())
