@@ -32,7 +32,7 @@ def made_shared(folder: Path, seed: int = 0) -> Path:
     draw = random.Random(seed)
     titles = [*LEFT_OUT, *(f"Book {n}" for n in range(60))]
     rows: dict[str, Iterable[object]] = {
-        "books": [{"title": one, "text": "\n\n".join([f"{one} begins.", *(said(draw, 60) for _ in range(12))])} for one in titles],
+        "books": [{"title": one, "text": "\n\n".join(f"[{one}] {said(draw, 60)}" for _ in range(12))} for one in titles],
         "peps": [{"pep": n, "text": "\n\n".join(said(draw, 40) for _ in range(8))} for n in range(120)],
         "dialogues": [
             {"id": f"1_{n:05}", "turns": [{"speaker": who, "text": said(draw, 9)} for who in ("USER", "SYSTEM") * 3]} for n in range(200)
