@@ -59,7 +59,7 @@ class CreditCard:
         for match in _NUMBER.finditer(text):
             digits = re.sub(r"[ -]", "", match[0])
             issuer = _issuer(digits)
-            if issuer is None or len(set(digits)) == 1 or not luhn(digits):
+            if issuer is None or not luhn(digits):
                 continue
             said = spoken_of(text, match.start(), match.end(), _WORDS, 60, 30)
             if not said and (issuer in _NEEDS_WORDS or len(digits) <= 13):

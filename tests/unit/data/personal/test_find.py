@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from luthier.data import personal
 from luthier.data.personal import PERSONAL_KINDS, SECRET_KINDS, UNSURE, Finding, find, masked, recognisers
+from luthier.data.personal.checks import base58_check
 from luthier.data.personal.finding import RANK, apart
 from luthier.data.personal.phone import Phone, unknown_regions
 
@@ -85,6 +87,7 @@ FOUND = [
     (STRIPE.replace("live", "test"), "api_key", STRIPE.replace("live", "test"), "likely"),
     (f"Bearer {JWT}", "api_key", JWT, "certain"),
     (f"key:\n{PEM}\nend", "private_key", PEM, "certain"),
+    ("-----BEGIN PRIVATE KEY----- (then the key)", "private_key", "-----BEGIN PRIVATE KEY-----", "possible"),
     ("password: Tr0ub4dor&3", "secret", "Tr0ub4dor&3", "likely"),
     ('"api_key": "f9Jk2LmN8pQrStUv4wXy"', "secret", "f9Jk2LmN8pQrStUv4wXy", "likely"),
     ("DB_PASSWORD='s3cr3t-horse!'", "secret", "s3cr3t-horse!", "likely"),
@@ -97,7 +100,10 @@ NOTHING = [
     "http://x.y/2025550143", "ISBN 978-3-16-148410-0", "40.712776, -74.005974", "1 2 3 4 5 6 7 8 9", "12 14 16 18 20 22", "555-1234",
     "6 * 1234567 = 7407402", "100000000", "order 12345678", "123-45-67890",
     "4111111111111112", "4111 1111-1111 1111", "1748503543012", "0000000000000000", "0.4111111111111111", "x4111111111111111",
-    "94111111111111111", "GB82 WEST 1234 5698 7654 33", "GB82WEST12345698765432X", "XX00 1234",
+    "94111111111111111", "4222222222222", "call 1 2 3 4 5 6 7 8 9", "call about order 12345678", "routing number 011401534",
+    "passport control at gate 12345", "driver's license required by 12345 people", "01:00:5e:00:00:fb",
+    "password: changeme123!", "api_key: example0f9Jk2LmN8pQrSt", "access_token: customer_service_portal_2024", "password: Self-Service",
+    "GB82 WEST 1234 5698 7654 33", "GB82WEST12345698765432X", "XX00 1234",
     "version 1.2.3.4", "v1.2.3.4", "127.0.0.1", "0.0.0.0", "255.255.255.0", "1.2.3", "1.2.3.4.5", "256.1.1.1",
     "std::vector", "a::b", "12:34:56", "::1", "::", "f::g::h",
     "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "aa:bb:cc:dd:ee:ff:00:11:22:33:44:55:66:77:88:99",
@@ -178,6 +184,26 @@ def test_of_two_that_overlap_the_more_certain_stays_then_the_longer(drawn: list[
         rivals = [other for other in stay if other.start < one.end and one.start < other.end]
         assert rivals, "what goes, goes for another"
         assert any((RANK[other.certainty], other.end - other.start) >= (RANK[one.certainty], one.end - one.start) for other in rivals)
+
+
+def test_two_that_touch_are_apart() -> None:
+    touching = (Finding("a", 0, 5, "likely"), Finding("b", 5, 9, "likely"), Finding("c", 9, 10, "certain"))
+    assert apart(reversed(touching)) == touching
+
+
+def test_a_card_after_the_word_account_is_a_card() -> None:
+    assert [one.kind for one in find("account number 5555555555554444")] == ["credit_card"]
+
+
+def test_a_checksum_alone_makes_no_wallet() -> None:
+    payload = b"\x05" + bytes(range(1, 20))
+    number = int.from_bytes(payload + sha256(sha256(payload).digest()).digest()[:4], "big")
+    text = ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[digit] + text
+    assert base58_check(text) == payload and text[0] in "13LMDTX29A"
+    assert find(text, EVERY, "possible") == ()
 
 
 def test_a_password_in_an_address_goes_with_the_whole_address() -> None:
