@@ -14,7 +14,17 @@ from luthier.core.options import option
 from luthier.data.components import Components, joined_by_key
 from luthier.data.decisions import Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
 from luthier.data.neighbours import are_alike, grams
-from luthier.data.steps import AnyStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, RepairEncoding, Whitespace
+from luthier.data.steps import (
+    AnyStep,
+    ExactDuplicates,
+    HtmlToText,
+    Length,
+    NearDuplicates,
+    PersonalData,
+    RepairEncoding,
+    Secrets,
+    Whitespace,
+)
 from luthier.data.tools import NO_TOOLS, Tools
 
 DEFAULT_STEPS: tuple[AnyStep, ...] = (RepairEncoding(), HtmlToText(), Whitespace(), Length(), ExactDuplicates(), NearDuplicates())
@@ -29,13 +39,16 @@ class Prepare:
     )
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
-        """Decoders that would run on decoded text."""
+        """Decoders that would run on decoded text, and personal data that would be put on record before it is covered."""
         seen: list[str] = []
         for i, step in enumerate(self.steps):
             if step.decodes and step.kind in seen:
                 yield f"steps[{i}]", f'"{step.kind}" stands twice, and would decode what is decoded already', "leave it in once"
             elif step.decodes and any(isinstance(earlier, KeyStep) for earlier in self.steps[:i]):
                 yield f"steps[{i}]", f'"{step.kind}" comes after duplicates were looked for in raw text', "put it before them"
+            elif isinstance(step, PersonalData | Secrets) and any(isinstance(one, KeyStep | SetStep) for one in self.steps[:i]):
+                problem = f'"{step.kind}" comes after steps that compare rows, and rows that they drop are recorded as they are'
+                yield f"steps[{i}]", problem, "put it before them"
             seen.append(step.kind)
 
 

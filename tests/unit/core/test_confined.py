@@ -147,6 +147,21 @@ def is_open(i):
     assert len(arguments) == 1 and len(descriptors) == 2, "only the two ends of the conversation are open"
 
 
+def test_what_it_prints_goes_nowhere_and_it_can_ask_nobody() -> None:
+    source = """
+import os, sys
+def f(x):
+    print("printed")
+    print("told", file=sys.stderr)
+    os.write(1, b"written")
+    try:
+        return input()
+    except EOFError:
+        return x
+"""
+    assert run(source, "and still it answers") == "and still it answers"
+
+
 def test_sets_have_one_order_in_every_process() -> None:
     source = "def f(x):\n    return list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})"
     assert run(source) == run(source)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import LuthierError
@@ -20,6 +20,7 @@ from luthier.data.decisions import Changed, Dropped, Kept
 from luthier.data.pipeline import Prepare, clean, tidied
 from luthier.data.placeholders import PLACEHOLDER, SEALED, turned_back, vault_of
 from luthier.data.prepared import dropped_record
+from luthier.data.steps import ExactDuplicates
 from luthier.data.steps.personal_data import PersonalData
 from luthier.data.steps.secrets import Secrets
 from luthier.data.tools import Tools
@@ -159,7 +160,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=8)
 @pytest.mark.parametrize("kind", [PersonalData, Secrets])
 @pytest.mark.parametrize("action", ["mask", "replace", "drop"])
 @given(drawn=texts)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_nothing_that_is_looked_for_is_left_and_a_second_time_changes_nothing(
     tmp_path_factory: pytest.TempPathFactory, kind: Any, action: str, drawn: list[str]
 ) -> None:
@@ -227,3 +228,10 @@ def test_every_shape_is_looked_at_and_how_it_was_spelled_too(row: AnyExample) ->
     assert json.dumps(to_record(row)).replace(JANE, "[EMAIL]") == record, "nothing else has changed"
     dropped = PersonalData(action="drop").apply(row)
     assert isinstance(dropped, Dropped) and dropped.shown == said.example
+
+
+@pytest.mark.parametrize("kind", [PersonalData, Secrets])
+def test_rows_are_not_compared_and_recorded_before_they_are_covered(kind: Any) -> None:
+    after = [problem for _, problem, _ in Prepare((ExactDuplicates(), kind())).complaints(frozenset())]
+    assert len(after) == 1 and "recorded as they are" in after[0]
+    assert list(Prepare((kind(), ExactDuplicates())).complaints(frozenset())) == []

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import LuthierError
@@ -20,7 +20,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
 
 
 @given(value=st.text(max_size=200), kind=st.sampled_from(["email", "credit_card"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_value_comes_back_exactly_and_looks_like_nothing_in_between(vault: Vault, value: str, kind: str) -> None:
     placeholder = vault.placeholder(kind, value)
     assert PLACEHOLDER.fullmatch(placeholder) and placeholder.startswith(f"<{kind.upper()}_")

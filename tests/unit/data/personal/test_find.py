@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.data import personal
@@ -155,7 +155,7 @@ texts = st.lists(pieces, max_size=6).map("".join)
 
 
 @given(text=texts)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_findings_are_in_order_within_the_text_and_apart(text: str) -> None:
     found = find(text, EVERY, "possible")
     assert all(0 <= one.start < one.end <= len(text) for one in found)
@@ -163,13 +163,13 @@ def test_findings_are_in_order_within_the_text_and_apart(text: str) -> None:
 
 
 @given(text=texts)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_cheap_signs_hide_nothing(text: str) -> None:
     assert find(text, EVERY, "possible") == apart(one for recogniser in EVERY for one in recogniser.find(text))
 
 
 @given(text=texts)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_asking_for_more_certainty_leaves_out_and_adds_none_that_was_not_seen(text: str) -> None:
     every = [one for recogniser in EVERY for one in recogniser.find(text)]
     for level in ("possible", "likely", "certain"):
