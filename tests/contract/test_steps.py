@@ -5,25 +5,34 @@ from __future__ import annotations
 import copy
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
 from luthier.core.loading import dump, loads
 from luthier.core.messages import Message, OtherPart, TextPart, ToolCall
 from luthier.core.options import kind_of
-from luthier.data.decisions import KeyStep, ready
+from luthier.data.decisions import KeyStep, SetStep, ready
 from luthier.data.pipeline import DEFAULT_STEPS, Prepare, clean
-from luthier.data.steps import AnyKeyStep, AnyRowStep, AnyStep, OwnFilter
+from luthier.data.steps import AnyKeyStep, AnyRowStep, AnySetStep, AnyStep, Contamination, OwnFilter, SemanticDuplicates
 from luthier.data.tools import Tools
 
 STEPS = get_args(AnyStep)
 ROW_STEPS = get_args(AnyRowStep)
-TOOLS = Tools(count_tokens=lambda texts: [len(text.split()) for text in texts])
+
+def by_letters(texts: Sequence[str]) -> NDArray[np.float32]:
+    """An embedder: how often each of the letters occurs, each text's vector of length 1."""
+    found = np.array([[1e-3, *(text.casefold().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz<>éã")] for text in texts])
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+TOOLS = Tools(count_tokens=lambda texts: [len(text.split()) for text in texts], embed=lambda name: by_letters)
 OWN = """
 def decide(row):
     texts = str(row)
@@ -37,7 +46,13 @@ def step_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any], Any]:
     path = tmp_path_factory.mktemp("given") / "own.py"
     path.write_text(OWN, encoding="utf-8")
     confinement = "full" if sys.platform.startswith("linux") else "possible"
-    some: dict[Any, dict[str, Any]] = {OwnFilter: {"function": f"{path}:decide", "confinement": confinement}}
+    exam = path.with_name("exam.jsonl")
+    exam.write_text('{"text": "plain plain plain cafÃ© x"}\n{"text": "not in any row at all"}\n', encoding="utf-8")
+    some: dict[Any, dict[str, Any]] = {
+        OwnFilter: {"function": f"{path}:decide", "confinement": confinement},
+        Contamination: {"against": (str(exam),)},
+        SemanticDuplicates: {"model": "letters"},
+    }
     return lambda kind: kind(**some.get(kind, {}))
 
 
@@ -105,8 +120,8 @@ def data_sets(draw: st.DrawFn) -> list[AnyExample]:
     return [draw(examples(f"r{i}")) for i in range(n)]
 
 
-def test_the_table_is_its_two_halves() -> None:
-    assert set(STEPS) == {*get_args(AnyRowStep), *get_args(AnyKeyStep)}
+def test_the_table_is_its_three_parts() -> None:
+    assert set(STEPS) == {*get_args(AnyRowStep), *get_args(AnyKeyStep), *get_args(AnySetStep)}
     assert {type(step) for step in DEFAULT_STEPS} <= set(STEPS)
 
 
@@ -115,6 +130,7 @@ def test_a_step_is_a_frozen_dataclass_that_a_recipe_can_name(kind: Any, step_of:
     step = step_of(kind)
     assert kind_of(kind) == step.kind
     assert isinstance(step, KeyStep) == (kind in get_args(AnyKeyStep))
+    assert isinstance(step, SetStep) == (kind in get_args(AnySetStep))
     assert loads(Prepare, dump(Prepare((step,)))).steps == (step,)
     with pytest.raises(AttributeError):
         step.kind = "other"

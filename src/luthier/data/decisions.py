@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from pathlib import Path
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from luthier.core.examples import AnyExample
 from luthier.data.tools import Tools
@@ -116,6 +117,19 @@ class NeedsTools(Protocol):
 
     def with_tools(self, tools: Tools) -> RowStep | KeyStep | SetStep:
         """The step, ready to run; LuthierError where a tool is missing that it cannot do without."""
+        ...
+
+
+@runtime_checkable
+class NamesFiles(Protocol):
+    """A step that reads files which the recipe names, so that the result depends on what stands in them."""
+
+    def files(self) -> tuple[str, ...]:
+        """The files and folders, as the recipe names them."""
+        ...
+
+    def rooted(self, folder: Path) -> Self:
+        """The same step with relative paths taken from `folder`."""
         ...
 
 

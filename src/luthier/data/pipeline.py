@@ -11,6 +11,8 @@ import numpy as np
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.augment import AnyAugmentation
+from luthier.data.balance import AnyBalance
 from luthier.data.components import Components, joined_by_key
 from luthier.data.decisions import Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
 from luthier.data.neighbours import are_alike, grams
@@ -32,10 +34,16 @@ DEFAULT_STEPS: tuple[AnyStep, ...] = (RepairEncoding(), HtmlToText(), Whitespace
 
 @dataclass(frozen=True)
 class Prepare:
-    """The recipe's `[prepare]`: the cleaning steps, in order."""
+    """The recipe's `[prepare]`: the cleaning steps, in order, and what is done to the training rows once sides are known."""
 
     steps: tuple[AnyStep, ...] = option(
         DEFAULT_STEPS, about="cleaning steps, in order", why="raw text is decoded first, tidied next, and compared last"
+    )
+    balance: AnyBalance | None = option(
+        None, about="how training rows are evened out by label: fewer of the frequent, or copies of the rare", why="your shares may be real"
+    )
+    augment: tuple[AnyAugmentation, ...] = option(
+        (), about="rows that are made of training rows, beside them", why="made rows are worth less than real ones; try without first"
     )
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
@@ -50,6 +58,11 @@ class Prepare:
                 problem = f'"{step.kind}" comes after steps that compare rows, and rows that they drop are recorded as they are'
                 yield f"steps[{i}]", problem, "put it before them"
             seen.append(step.kind)
+        for i, one in enumerate(self.augment):
+            if one in self.augment[:i]:
+                yield f"augment[{i}]", f'this "{one.kind}" stands twice', "leave it in once, and raise its share"
+        if [step.kind for step in self.steps].count("label_errors") > 1:
+            yield "steps", '"label_errors" stands twice, and the second list would replace the first', "leave it in once"
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def clean_on_disk(
     """
     work.folder.mkdir(parents=True, exist_ok=True)
     remove_parts(work.folder)
-    away = replace(tools, embed=None)
+    away = replace(tools, embed=None, rephrase=None, elders=frozenset())
     found: Streamed | None = None
     number = 0
     for is_row_step, some in groupby(steps, key=lambda step: not isinstance(step, KeyStep | SetStep)):

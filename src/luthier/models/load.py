@@ -77,7 +77,7 @@ def locate(source: str) -> Path | None:
 def load_tokenizer(source: str) -> LoadedTokenizer:
     """A model's tokenizer alone, without its weights; a folder that holds nothing else will do."""
     folder = Path(source) if (Path(source) / "tokenizer_config.json").is_file() else locate(source)
-    with _quiet(source, "tokenizer"):
+    with quiet(source, "tokenizer"):
         inner = AutoTokenizer.from_pretrained(str(folder or source), trust_remote_code=False)
     if inner.eos_token_id is None:
         raise LuthierError(
@@ -95,7 +95,7 @@ def load_config(source: str) -> Any:
 
     """
     folder = locate(source)
-    with _quiet(source, "configuration"):
+    with quiet(source, "configuration"):
         config = AutoConfig.from_pretrained(str(folder or source), trust_remote_code=False)
     if config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES or getattr(config, "is_encoder_decoder", False):
         raise LuthierError(
@@ -116,7 +116,7 @@ def load(source: str, dtype: torch.dtype = torch.float32, device: str = "cpu", w
     config = load_config(source)
     tokenizer = load_tokenizer(source)
     _silence_dropout(config)
-    with _quiet(source, "model"):
+    with quiet(source, "model"):
         if weights == "random":
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
@@ -154,7 +154,7 @@ def base_hash(source: str) -> str:
     return total.hexdigest()
 
 
-class _quiet:  # noqa: N801 - a context manager that reads as a word
+class quiet:  # noqa: N801 - a context manager that reads as a word
     """Silences `transformers`' own notes, and turns its failures into ours."""
 
     def __init__(self, source: str, part: str) -> None:

@@ -13,7 +13,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import read_json
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import loads
-from luthier.data.decisions import KeyStep, RowStep
+from luthier.data.decisions import KeyStep, RowStep, SetStep
 from luthier.data.pipeline import Prepare
 from luthier.generate.adapters import Adapters
 from luthier.generate.decoder import Decoder
@@ -46,7 +46,7 @@ class Served:
     card: Card | None = None
     adapter: int = 0
     head: RowHead | None = None
-    steps: tuple[RowStep | KeyStep, ...] = ()
+    steps: tuple[RowStep | KeyStep | SetStep, ...] = ()
     verdict: str | None = None
     created: int = 0
     renderer: Renderer = field(init=False)

@@ -10,7 +10,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message
-from luthier.data.decisions import KeyStep, RowStep
+from luthier.data.decisions import KeyStep, RowStep, SetStep
 from luthier.data.pipeline import tidied
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.renderer import Renderer
@@ -18,7 +18,7 @@ from luthier.text.renderer import Renderer
 _SEE = "see the reference of the chat-completions interface"
 
 
-def prompt_tokens(tokenizer: LoadedTokenizer, body: Mapping[str, Any], steps: Sequence[RowStep | KeyStep] = ()) -> list[int]:
+def prompt_tokens(tokenizer: LoadedTokenizer, body: Mapping[str, Any], steps: Sequence[RowStep | KeyStep | SetStep] = ()) -> list[int]:
     """Exactly the tokens that the server feeds to the model for a chat request's body, `model` and sampling aside.
 
     The conversation takes the way of a training row (`core.messages`, `text.renderer`), so that the prompt served is

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
@@ -15,6 +15,7 @@ from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.core.secret_keys import secrets_folder
 from luthier.data import prepared, versions
+from luthier.data.additions import Additions, going
 from luthier.data.certificate import Certificate, certify
 from luthier.data.erased import Erased, ErasedRow
 from luthier.data.facts import Account, Written, account, facts, write_large_json
@@ -24,7 +25,8 @@ from luthier.data.profile import check, profile, settings_warning, warnings
 from luthier.data.relations import relations_of
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
 from luthier.data.split import SIDES, Side, Sides
-from luthier.data.spool import from_line
+from luthier.data.spool import from_line, kept_line
+from luthier.data.steps import label_errors
 from luthier.data.streamed import ROWS_IN_SHARD, Streamed, Work
 from luthier.data.streaming import clean_on_disk
 from luthier.data.tools import NO_TOOLS, Tools
@@ -45,6 +47,7 @@ class Prepared:
     added: Mapping[str, int]
     split: Mapping[str, int]
     certificate: Certificate
+    augmentation: Mapping[str, Json]
     test_hash: str
     recognised: Recognised
     warnings: tuple[str, ...]
@@ -58,6 +61,7 @@ class Prepared:
             "fields": dict(self.recognised.fields),
             "columns": list(self.recognised.columns),
             "warnings": list(self.warnings),
+            "augmentation": dict(self.augmentation),
             "test_hash": self.test_hash,
         }
         return {**found, "certificate": self.certificate.as_dict(), **said}
@@ -126,19 +130,27 @@ def prepare(
     made_for = None if making.made_for is None else f"{making.made_for} {before}"
     with workplace(home, made_for, making.n_workers, making.rows_in_shard, making.pause) as work:
         elders = settled.recorded.sides.keys()
-        tools = replace(tools, home=home, secrets=tools.secrets or secrets_folder(), seed=seed)
+        secrets = tools.secrets or secrets_folder()
+        tools = replace(tools, home=home, secrets=secrets, seed=seed, elders=elders, group=data.group)
         cleaned = clean_on_disk(lambda: _read(data, recognised, beside.erased), prepare.steps, work, elders, tools)
         if beside.taken is not None:
             refuse_strangers(settled, beside.taken, cleaned.ids())
         sides, rows = _parted(cleaned, data, settled, work)
-        parted = _Parted(cleaned, sides, rows, account(cleaned.dropped_lines()))
+        gone = going(lambda: _on(rows, "train"), prepare.steps, prepare.balance, seed, home)
+        cleaned.drop(gone, work.folder)
+        rows = [(row, side) for row, side in rows if row.id not in gone]
+        parted = _Parted(cleaned, sides, rows, account(cleaned.dropped_lines()), label_errors.warning(prepare.steps, home))
         check(rows, parted.dropped.rows(), settled.split, _where(data))
         # From here on the files change, and what an earlier run made of them is no longer there.
         Run(folder).done("prepare").unlink(missing_ok=True)
         versions.remember(home)
-        result = _write(parted, data, recognised, settled, work)
+        result = _write(parted, data, recognised, settled, work, _additions(prepare, parted, settled, tools))
         versions.record(home, settled.origin)
     return result
+
+
+def _on(rows: Iterable[tuple[AnyExample, str]], *sides: str) -> Iterator[AnyExample]:
+    return (row for row, side in rows if side in sides)
 
 
 def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tuple[Sides, list[tuple[AnyExample, str]]]:
@@ -194,38 +206,62 @@ class _OnDisk(Sequence[tuple[AnyExample, str]]):
 
 @dataclass(frozen=True, eq=False)
 class _Parted:
-    """The rows with their sides, and an account of those that are dropped."""
+    """The rows with their sides, an account of those that are dropped, and what a step has to tell a person."""
 
     cleaned: Streamed
     sides: Sides
     rows: list[tuple[AnyExample, str]]
     dropped: Account
+    told: Sequence[str] = ()
 
 
-def _write(parted: _Parted, data: Data, recognised: Recognised, settled: Settled, work: Work) -> Prepared:
+def _additions(prepare: Prepare, parted: _Parted, settled: Settled, tools: Tools) -> Additions:
+    """What makes rows of the training rows."""
+    side_of = parted.sides.of
+
+    def judged() -> Iterator[AnyExample]:
+        return (row.example for row in parted.cleaned.rows() if side_of[row.example.id] != "train")
+
+    threshold = settled.split.near_duplicate_threshold
+    return Additions(prepare.balance, prepare.augment, lambda: _on(parted.rows, "train"), judged, threshold, tools)
+
+
+def _lines_and_sides(parted: _Parted, more: Additions) -> tuple[Iterator[bytes], Mapping[str, str]]:
+    """The rows as lines, those that are made behind their parents, and the side of each."""
+    cleaned, side_of = parted.cleaned, parted.sides.of
+    if not more.makes_rows:
+        return cleaned.lines(), side_of
+    rows = more.after((row, side_of[row.example.id]) for row in cleaned.rows())
+    return (kept_line(row) for row, _ in rows), defaultdict(lambda: "train", side_of)
+
+
+def _write(parted: _Parted, data: Data, recognised: Recognised, settled: Settled, work: Work, more: Additions) -> Prepared:
     """Write all files but the list of versions."""
     home, cleaned, sides, dropped = settled.home, parted.cleaned, parted.sides, parted.dropped
     written, settings = Written(Counter(), Counter()), settled.settings(data.group)
-    write_jsonl(home / prepared.KEPT, written.records(cleaned.lines(), sides.of))
+    write_jsonl(home / prepared.KEPT, written.records(*_lines_and_sides(parted, more)))
+    added = cleaned.added + more.account.made
     write_jsonl(home / prepared.DROPPED, map(from_line, cleaned.dropped_lines()))
     certificate, test_hash = _certified(home, data.group, settled.split.near_duplicate_threshold, work)
-    said = warnings(parted.rows, dropped.rows(), settled.split)
+    said = [*parted.told, *warnings(parted.rows, dropped.rows(), settled.split)]
     result = Prepared(
         read=cleaned.n_read,
-        kept=written.sides.total() - cleaned.added.total(),
+        kept=written.sides.total() - added.total(),
         dropped=dropped.reasons,
         changed=dict(written.changed),
-        added=dict(cleaned.added),
+        added=dict(added),
         split={side: written.sides[side] for side in SIDES},
         certificate=certificate,
+        augmentation=more.account.as_dict(),
         test_hash=test_hash,
         recognised=recognised,
         warnings=(*said, *settings_warning(settled.old_settings, settings)),
     )
     assert result.read == result.kept + dropped.n_rows, "every row that was read is kept or dropped"
-    now, absent = prepared.sides_to_keep(sides.of, settled.recorded.sides, dropped.twins)
+    kept_on = {row.id: sides.of[row.id] for row, _ in parted.rows}
+    now, absent = prepared.sides_to_keep(kept_on, {**settled.recorded.sides, **sides.of}, dropped.twins)
     write_json(home / prepared.CLEANING, result.as_dict())
-    write_json(home / prepared.PROFILE, profile(_OnDisk(home, len(parted.rows))))
+    write_json(home / prepared.PROFILE, profile(_OnDisk(home, written.sides.total())))
     record: dict[str, Json] = {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent}
     if sides.boundaries:
         record["boundaries"] = {str(side): moment for side, moment in sides.boundaries.items()}

@@ -15,11 +15,12 @@ from luthier.core.loading import Default, defaults, load, option, read_given, re
 from luthier.core.runs import is_run
 from luthier.data.pipeline import Prepare
 from luthier.data.source import Data
-from luthier.data.steps import OwnFilter
 from luthier.evaluate.metrics import TUNED, Task
 from luthier.evaluate.verdict import Goal
 from luthier.methods import AnyMethod, LoRA
 from luthier.models.heads import Pooling
+from luthier.objectives.class_weights import Weighting
+from luthier.stages.step_files import rooted_steps
 from luthier.train.options import Train
 
 
@@ -46,6 +47,11 @@ class Head:
         0.0,
         about="the share of the target that is spread over all labels, or over the vocabulary; losses are reported with it",
         why="confidence stays what the data say",
+    )
+    class_weights: Weighting = option(
+        "equal",
+        about="how much the rows of a class count: equally, by 1 / their number, or by their effective number; losses are reported with it",
+        why="probabilities stay what the data say",
     )
 
 
@@ -74,6 +80,10 @@ class Recipe:
         # A resolved recipe writes out every default, so only what differs from its default was meant.
         if self.goal.task != "classify" and self.head.pooling != Head().pooling:
             yield "head.pooling", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
+        if self.goal.task != "classify" and self.head.class_weights != Head().class_weights:
+            yield "head.class_weights", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
+        if self.goal.task != "classify" and self.prepare.balance is not None:
+            yield "prepare.balance", f"has no effect on the task {self.goal.task}", "remove it, or set [goal] task to classify"
         if not 0 <= self.head.label_smoothing < 1:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
@@ -114,8 +124,7 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
     if other is not None and is_run(folder / other):
         other = str((folder / other).resolve())
     data = replace(recipe.data, source=found[0] if isinstance(source, str) else found, split_from=other)
-    steps = tuple(step.rooted(folder) if isinstance(step, OwnFilter) else step for step in recipe.prepare.steps)
-    return replace(recipe, data=data, prepare=replace(recipe.prepare, steps=steps), model=replace(recipe.model, base=base))
+    return replace(recipe, data=data, model=replace(recipe.model, base=base), prepare=rooted_steps(recipe.prepare, folder))
 
 
 def defaulted(path: Path, overrides: Sequence[str] = ()) -> tuple[Default, ...]:

@@ -29,6 +29,7 @@ from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, refuse_untuned
 from luthier.stages.report import write_page
 from luthier.stages.sources import source_hashes, verify
+from luthier.stages.step_files import step_hashes
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tools import tools_of
 from luthier.stages.tune import Rows, refuse_base, tune
@@ -94,7 +95,7 @@ def run_prepare(job: Job) -> dict[str, Json]:
     inputs |= beside_hashes(beside, job.runs_folder)
     if any(isinstance(step, TokenLength) for step in recipe.prepare.steps):
         inputs["base"] = base_hash(recipe.model.base)
-    fingerprint = runs.fingerprint({**inputs, "files": source_hashes(recipe.data)})
+    fingerprint = runs.fingerprint({**inputs, "files": {**source_hashes(recipe.data), **step_hashes(recipe.prepare)}})
 
     def work() -> dict[str, Json]:
         making = Making(fingerprint, usable_processors(), pause=job.interruption.check)

@@ -28,6 +28,7 @@ def prepared_text(found: Mapping[str, Any], folder: Path) -> str:
     certificate = found["certificate"]
     lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept", *dropped_lines(found["dropped"])]
     lines += [f"  changed by {step}: {n:,}" for step, n in found["changed"].items() if n]
+    lines += added_lines(found["added"], found["augmentation"])
     grouped = f"{certificate['groups_shared']} groups and " if certificate["group_column"] else ""
     shared = f"{grouped}{certificate['near_duplicates_shared']} near-duplicates stand on two sides"
     lines += [f"split: {split_text(found['split'])}", f"certificate: {shared} (Jaccard from {certificate['threshold']:g})"]
@@ -60,6 +61,12 @@ def split_text(split: Mapping[str, int]) -> str:
 def dropped_lines(dropped: Mapping[str, Mapping[str, int]]) -> list[str]:
     """A line for each reason for which a step dropped rows."""
     return [f"  dropped by {step}: {n:,}  {reason}" for step, reasons in dropped.items() for reason, n in reasons.items()]
+
+
+def added_lines(added: Mapping[str, int], tried: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A line for each step that made rows, and for each reason for which it made none of a row."""
+    lines = [f"  added by {step}: {n:,}" for step, n in added.items()]
+    return lines + [f"  not made by {step}: {n:,}  {why}" for step, counts in tried.items() for why, n in counts["not_made"].items()]
 
 
 def tokens_text(counts: Mapping[str, int]) -> str:

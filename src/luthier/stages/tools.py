@@ -1,15 +1,16 @@
-"""What cleaning steps are handed: counts of tokens by the recipe's model."""
+"""What cleaning steps are handed: counts of tokens by the recipe's model, and the models that they name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from luthier.data.tools import Tools
 from luthier.models.load import load_tokenizer
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.stages.recipe import Recipe
+from luthier.stages.step_tools import embedder, rephraser
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ class TokenCounter:
 
 def tools_of(recipe: Recipe) -> Tools:
     """The tools for a recipe's steps; what only the stage knows is added there."""
-    return Tools(count_tokens=TokenCounter(recipe.model.base))
+    return Tools(TokenCounter(recipe.model.base), cache(embedder), cache(rephraser))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
@@ -19,6 +20,7 @@ from luthier.models.heads import Pooling
 from luthier.models.load import Base, base_hash, load, load_config, load_tokenizer
 from luthier.models.probe import Probed, probe
 from luthier.objectives import AnyObjective, Classify, Imitate
+from luthier.objectives.class_weights import class_weights
 from luthier.prove import anchors
 from luthier.prove.anchors import Anchors
 from luthier.serve import bundle
@@ -66,12 +68,17 @@ def objective_of(recipe: Recipe, train: Sequence[AnyExample], max_tokens: int) -
     """What the task tells the model; a classifier's labels are those of the training rows, sorted."""
     if recipe.goal.task != "classify":
         return Imitate(window=max_tokens, smoothing=recipe.head.label_smoothing)
-    labels = sorted({example.label for example in train if isinstance(example, Labelled) and example.label is not None})
+    counts = Counter(example.label for example in train if isinstance(example, Labelled) and example.label is not None)
+    labels = sorted(counts)
     if len(labels) < 2:
         raise LuthierError(
             "the training rows", f"they hold {len(labels)} label, and telling apart needs two", "add rows with another label"
         )
-    return Classify(tuple(labels), recipe.head.label_smoothing)
+    weights = class_weights([counts[label] for label in labels], recipe.head.class_weights)
+    if recipe.head.class_weights != "equal" and not weights:
+        fix = "remove it: they count the same as they are"
+        raise LuthierError("[head] class_weights", f"would do nothing: each label has {counts[labels[0]]} training rows", fix)
+    return Classify(tuple(labels), recipe.head.label_smoothing, weights)
 
 
 def assemble(recipe: Recipe, train: Sequence[AnyExample], validation: Sequence[AnyExample], dtype: torch.dtype = torch.float32) -> Prepared:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from luthier.data.steps.c4_quality import C4Quality
+from luthier.data.steps.contamination import Contamination
 from luthier.data.steps.email_debris import EmailDebris
 from luthier.data.steps.exact_duplicates import ExactDuplicates
 from luthier.data.steps.fineweb_quality import FinewebQuality
 from luthier.data.steps.gopher_quality import GopherQuality
 from luthier.data.steps.gopher_repetition import GopherRepetition
 from luthier.data.steps.html_to_text import HtmlToText
+from luthier.data.steps.label_errors import LabelErrors
 from luthier.data.steps.languages import Languages
 from luthier.data.steps.length import Length
 from luthier.data.steps.look_alikes import LookAlikes
@@ -20,6 +22,7 @@ from luthier.data.steps.own_filter import OwnFilter
 from luthier.data.steps.personal_data import PersonalData
 from luthier.data.steps.repair_encoding import RepairEncoding
 from luthier.data.steps.secrets import Secrets
+from luthier.data.steps.semantic_duplicates import SemanticDuplicates
 from luthier.data.steps.token_length import TokenLength
 from luthier.data.steps.typos import Typos
 from luthier.data.steps.whitespace import Whitespace
@@ -27,21 +30,26 @@ from luthier.data.steps.whitespace import Whitespace
 AnyRowStep: TypeAlias = (
     RepairEncoding | HtmlToText | Whitespace | Length | MarkupToText | LookAlikes | EmailDebris | Typos | Languages | TokenLength
     | GopherQuality | GopherRepetition | C4Quality | FinewebQuality | PersonalData | Secrets | OwnFilter
+    | Contamination
 )  # fmt: skip
 AnyKeyStep: TypeAlias = ExactDuplicates | NearDuplicates
-AnyStep: TypeAlias = AnyRowStep | AnyKeyStep
+AnySetStep: TypeAlias = SemanticDuplicates | LabelErrors
+AnyStep: TypeAlias = AnyRowStep | AnyKeyStep | AnySetStep
 
 __all__ = [
     "AnyKeyStep",
     "AnyRowStep",
+    "AnySetStep",
     "AnyStep",
     "C4Quality",
+    "Contamination",
     "EmailDebris",
     "ExactDuplicates",
     "FinewebQuality",
     "GopherQuality",
     "GopherRepetition",
     "HtmlToText",
+    "LabelErrors",
     "Languages",
     "Length",
     "LookAlikes",
@@ -51,6 +59,7 @@ __all__ = [
     "PersonalData",
     "RepairEncoding",
     "Secrets",
+    "SemanticDuplicates",
     "TokenLength",
     "Typos",
     "Whitespace",
