@@ -290,3 +290,15 @@ def test_real_rows_come_out_as_they_went_in(shared: Path, name: str) -> None:
         if n == 500:
             break
     assert n > 5
+
+
+def test_a_packed_file_says_nothing_of_when_and_where_it_was_written(tmp_path: Path) -> None:
+    for name in ("a.jsonl.gz", "other.jsonl.gz"):
+        write_records(tmp_path / name, lambda: [{"text": "a"}])
+    assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "other.jsonl.gz").read_bytes()
+    assert (tmp_path / "a.jsonl.gz").read_bytes()[4:8] == bytes(4)
+
+
+def test_line_breaks_of_any_kind_are_line_feeds_in_a_table(tmp_path: Path) -> None:
+    write_records(tmp_path / "a.csv", lambda: [{"text": "a\r\nb", "label": "c\rd"}])
+    assert (tmp_path / "a.csv").read_bytes() == b'text,label\n"a\nb","c\nd"\n'
