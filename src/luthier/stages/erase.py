@@ -32,6 +32,7 @@ NOT_REACHED = (
     "what the models named above remember: tune them again, and take down what is served or was exported of them",
     "copies elsewhere: backups, earlier commits, answers that `luthier predict` wrote, logs of a server, other folders of runs",
     "rows that have nothing in that column, and rows that could not be read",
+    "models that were tuned on such rows before these had left the data in another way",
 )
 _CACHES = ("rows", "profiles")
 """What of the cache is made of rows; it is made again when it is needed."""
