@@ -21,6 +21,7 @@ from luthier.core.runs import Run
 from luthier.data.workers import usable_processors
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.beside import beside_of
+from luthier.stages.power import test_power
 from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
@@ -53,6 +54,8 @@ class Checked:
     warnings: tuple[str, ...]
     settled: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """What a default that depends on the run comes to, by the option's path."""
+    power: tuple[str, ...] = ()
+    """The smallest difference that the test rows can show, in words."""
 
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints."""
@@ -65,6 +68,7 @@ class Checked:
             "cost": dict(self.cost),
             "defaults": defaults,
             "warnings": list(self.warnings),
+            "power": list(self.power),
         }
 
     def _value(self, one: Default) -> object:
@@ -79,6 +83,7 @@ class Checked:
         longest = f"the longest row has {rows['longest_tokens']:,} of {rows['max_tokens']:,}"
         lines += [*dropped_lines(found["dropped"]), f"{tokens_text(rows)}; {longest}"]
         lines += too_long_lines(rows) or ["no row is too long"]
+        lines += self.power
         lines += [
             f"layout {cost['layout']}: {cost['why_layout']}; {cost['nodes_per_token']:.2f} computed for each token of the rows",
             f"{cost['n_steps']:,} steps, learning rate {cost['learning_rate']:g}",
@@ -117,6 +122,7 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
             said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
             return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None})
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
+        power = tuple(test_power(recipe, load_side(Path(folder), "test")))
     keep_freed_memory()
     where = device()
     precision = choose_precision(where, trained=recipe.method.kind == "full")
@@ -131,7 +137,7 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
         "train.evaluate_every": recipe.train.n_between_evaluations(cost["n_steps"]),
     }
     warnings = (*found.warnings, *_warnings(recipe, ready))
-    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled)
+    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled, power=power)
 
 
 def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prepared) -> dict[str, Any]:

@@ -127,6 +127,15 @@ def test_advice_is_the_slope_times_the_doublings_that_so_many_rows_are() -> None
     assert wider.low is not None and wider.low < found.low
 
 
+def test_a_gain_whose_interval_holds_zero_is_no_advice() -> None:
+    right = np.random.default_rng(8).random((5, 3, 60)) < np.linspace(0.5, 0.55, 5)[:, None, None]
+    right[4] = right[2]
+    right[2, :, 0], right[4, :, 0] = False, True
+    found = advise(Accuracy(), grid_of(right), None, 400, 0.95)
+    assert found.gain is not None and found.low is not None and found.gain > 0 > found.low
+    assert not found.told and found.why_not == "the interval does not exclude zero"
+
+
 def test_where_less_is_better_a_fall_is_a_gain() -> None:
     grid = grid_of(np.ones((3, 3, 60), dtype=bool))
     draw = np.random.default_rng(6)
