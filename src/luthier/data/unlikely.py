@@ -29,6 +29,7 @@ _COMMON = frozenset("áàâäãåçéèêëíîïñóôöõøúùûüšžčěř�
 _LESS_COMMON = frozenset("æìòœßćńśźżůűțșăđāēīūņļģķėųįżħġċðþýĉĝĥĵŝŭ")
 _CAPITAL_COMMON = frozenset("ÁÀÄÅÆÇÉÈÊÍÎÑÓÖØÚÜČŠŽŁŚİŞ")
 _USED = re.compile("[\u00c0-\u024f\u1e00-\u1eff]")
+_ARCHAIC = re.compile("[\u03d0-\u03ff\u0460-\u0489]")
 _STRANGE = re.compile("[\u0180-\u019f\u01a2-\u01ae\u01b1-\u01cc\u01dd-\u01ff\u0200-\u0217\u021c-\u024f\u1e00-\u1e9d]")
 # Signs of good printing, and those that calculations, lists and shops use; other signs cost more, most of them much more.
 _PRINTED = frozenset("–—‘’“”„…«»·•€£°§©®™×½²³\u00ad\u200b\u200c\u200d\u200e\u200f→←−≤≥≠≈№、。「」・！？，：；（）～")
@@ -85,7 +86,7 @@ def _script(name: str) -> str:
 
 def _letter(character: str, script: str) -> float:
     if script != "LATIN":
-        return _SCRIPTS.get(script, _FOREIGN_SCRIPT)
+        return 12.0 if _ARCHAIC.match(character) else _SCRIPTS.get(script, _FOREIGN_SCRIPT)
     if character in _COMMON:
         return 5.0
     if character in _LESS_COMMON or character in _CAPITAL_COMMON:

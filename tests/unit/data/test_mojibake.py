@@ -77,6 +77,7 @@ def test_clean_sentences_stay_in_whatever_case(text: str) -> None:
     [
         "MAÇÃ\u00a0» e IRMÃ\u00a0ANA", "MANHÃ—ela", "voilà\u00a0»", "«\u00a0à\u00a0»", "CAFÉ\u00a0» JOSÉ’S", "“Élan” —é",
         "┌──┐\n│a │\n└──┘", "Її Він Её Всё", "ТИГРИНЯЧА НАУАТЛЬ", "неисправан ред", "Ð is a letter, and so is þ", "x² ± ½ µm, 20 °C", "ÄÖÜ",
+        "СІСІКА",
         "том", "тин", "Å", "¿Qué? ¡No!", "naïve “Ÿ”", "‚single‘ „double“", "a…à", "\ufffd\ufffd", "été…À", "D’ÉTÉ", "\x80\x81 raw bytes",
     ],
 )  # fmt: skip

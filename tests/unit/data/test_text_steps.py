@@ -91,6 +91,7 @@ def test_the_compatible_form_is_reached_at_once(text: str) -> None:
         ("use `x_y_z` and ``a`b`` ", "use x_y_z and ``a`b`` "),
         ("```python\na = b * c * d\n# no title\n```\nx", "a = b * c * d\n# no title\nx"),
         ("~~~\n```\n~~~", "```"),
+        ("````\n```\nx\n```\n````", "```\nx\n```"),
         ("one\n\n***\n\ntwo", "one\n\n\ntwo"),
         (r"2 \* 3 \_ x", "2 * 3 _ x"),
         ("2 * 3 * 4 and snake_case_name and a_b", "2 * 3 * 4 and snake_case_name and a_b"),
@@ -199,7 +200,7 @@ def test_a_plain_slip_is_put_right(slip: str, word: str) -> None:
     [
         "Becuase", "BECUASE", "x-becuase", "becuase2", "becuase_x", "@becuase", "#becuase", "becuase.py", "/becuase/",
         "http://becuase.example", "luthiers", "soundpost", "soundhole", "purfling", "colour and organise", "recuts it unvarnished",
-        "don't", "becuase's", "xqzt", "becuase it is becuase", "teh", "recieve",
+        "favorite", "nursings", "smallset", "don't", "becuase's", "xqzt", "becuase it is becuase", "teh", "recieve",
     ],
 )  # fmt: skip
 def test_names_codes_terms_and_what_is_not_plain_stay(said: str) -> None:
