@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import string
 import subprocess
 from collections.abc import Callable
 from html import unescape
@@ -18,8 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.made_profiles import Letters, labelled, profile
 from tests.made_runs import Made, write_replies, write_run
 
+from luthier.core.examples import Labelled
+from luthier.data.pipeline import DroppedRow
+from luthier.data.profile.page import About, profile_page
+from luthier.data.profile.private import Privacy
+from luthier.data.profile.tokens import Model
 from luthier.evaluate.page.compare_page import compare_page
 from luthier.evaluate.page.material import read_material
 from luthier.evaluate.page.report_page import report_page
@@ -98,7 +105,17 @@ def a_comparison(folder: Path) -> str:
     return compare_page(compared(runs), runs)
 
 
-PAGES: list[Callable[[Path], str]] = [a_report, a_report_of_replies, a_report_that_says_hold, a_comparison]
+def a_profile(folder: Path) -> str:
+    texts = ("ok", "Лак потрескался \ufffd", "x" * 5000)
+    odd = [Labelled(f"odd {i}", text, "repair", source=f"rows.csv:{i}") for i, text in enumerate(texts)]
+    gone = [DroppedRow(row, "exact_duplicates", "duplicate of another row", "", "r7") for row in labelled(9, seed=3)]
+    model = Model("letters", Letters(string.printable), 100, unknown_id=0, reference=("plain prose",))
+    privacy = Privacy(lambda text: (("email", "3." in text),), lambda text: text)
+    found = profile(folder / "data", [*labelled(200), *odd], model, dropped=gone, privacy=privacy)
+    return profile_page(found, About("bows", "rows of text and label", ("There are few test rows.",), ("20 test rows show little.",)))
+
+
+PAGES: list[Callable[[Path], str]] = [a_report, a_report_of_replies, a_report_that_says_hold, a_comparison, a_profile]
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

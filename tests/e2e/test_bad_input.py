@@ -236,7 +236,7 @@ def test_what_a_run_holds_is_left_alone_when_its_rows_are_broken_later(workplace
     Path("rows.csv").write_bytes(whole + b'"a quote that does not end,\n')
     refused("run", made, where="rows.csv")
     Path("rows.csv").write_bytes(whole)
-    assert luthier("run", made).err.count("done before") == 6
+    assert luthier("run", made).err.count("done before") == 7
 
 
 # -- processes of their own ------------------------------------------------------------------------------------------

@@ -82,7 +82,7 @@ def test_a_second_run_skips_every_stage_and_changes_no_file(workplace: Path, rec
     first = done(luthier("run", made, "--json"))
     before = listing(workplace)
     second = done(luthier("run", made, "--json"))
-    assert skipped(second) == ["prepare", "tune", "prove", "evaluate", "page", "bundle"]
+    assert skipped(second) == ["prepare", "profile", "tune", "prove", "evaluate", "page", "bundle"]
     assert second.json == first.json
     assert {name for name, content in listing(workplace).items() if before.get(name) != content} == set()
 
@@ -96,14 +96,14 @@ def test_what_changed_is_done_again_and_nothing_else(workplace: Path, recipes: R
     made = recipes(workplace)
     done(luthier("run", made))
     about = done(luthier("run", made, "--set", "goal.about=Route a message", "--json"))
-    assert skipped(about) == ["prepare", "tune", "prove"]
+    assert skipped(about) == ["prepare", "profile", "tune", "prove"]
     assert about.json["goal"]["about"] == "Route a message"
     assert json.loads(Path("runs/classify/bundle/bundle.json").read_text())["about"] == "Route a message"
     assert "Route a message" in Path("runs/classify/bundle/README.md").read_text()
     longer = done(luthier("run", made, "--set", "train.epochs=2", "--json"))
-    assert skipped(longer) == ["prepare"]
+    assert skipped(longer) == ["prepare", "profile"]
     again = done(luthier("run", made, "--set", "train.epochs=2", "--set", "train.save_every_s=0"))
-    assert skipped(again) == ["prepare", "tune", "prove", "evaluate", "page", "bundle"]
+    assert skipped(again) == ["prepare", "profile", "tune", "prove", "evaluate", "page", "bundle"]
     cleaned = done(luthier("run", made, "--set", 'prepare.steps=[{kind="whitespace"}]'))
     assert "prepare" not in skipped(cleaned)
 
@@ -130,7 +130,7 @@ def test_tune_interrupted_by_another_recipe_does_not_pass_for_done(workplace: Pa
     done(luthier("run", made))
     assert luthier("tune", made, "--set", "train.epochs=2").code == 0
     back = done(luthier("run", made))
-    assert skipped(back) == ["prepare", "prove", "evaluate", "page"]
+    assert skipped(back) == ["prepare", "profile", "prove", "evaluate", "page"]
     assert json.loads(Path("runs/classify/tune.done").read_text())["detail"]["result"]["fit"]["n_steps"] == 3
 
 
@@ -158,7 +158,8 @@ def test_every_command_with_json_prints_one_object_and_nothing_else(workplace: P
         said = done(luthier(command, made, "--json"))
         assert isinstance(said.json, dict), command
         assert said.out.startswith("{") and said.out.endswith("}\n"), command
-    assert set(luthier("check", made, "--json").json) == {"prepare", "rows", "cost", "defaults", "warnings"}
+    checked = luthier("check", made, "--json").json
+    assert set(checked) == {"prepare", "rows", "cost", "defaults", "warnings", "troubles", "profile", "power", "page"}
 
 
 def test_check_says_every_default_with_its_reason_and_writes_nothing(workplace: Path, recipes: Recipes) -> None:

@@ -21,7 +21,7 @@ RECIPE = ("RECIPE", "required")
 FROZEN: dict[str, list[tuple[object, ...]]] = {
     "demo": [RUNS, JSON],
     "new": [("NAME", "required"), ("--data", "FILE", "required"), JSON],
-    "check": [RECIPE, SET, RUNS, JSON],
+    "check": [RECIPE, SET, ("--page", "FILE", None), RUNS, JSON],
     "run": [RECIPE, SET, RUNS, JSON],
     "prepare": [RECIPE, SET, RUNS, JSON],
     "tune": [RECIPE, SET, RUNS, JSON],

@@ -81,14 +81,23 @@ def new(
 
 
 @app.command()
-def check(recipe: RecipePath, set_: Overrides = None, runs: Runs = RUNS, as_json: AsJson = False) -> None:
-    """Say what a recipe will do before it does it: rows, truncation, memory, time, and each default with its reason.
+def check(
+    recipe: RecipePath,
+    set_: Overrides = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", help="Where the page about the rows goes; into the cache by default.", show_default=False),
+    ] = None,
+    runs: Runs = RUNS,
+    as_json: AsJson = False,
+) -> None:
+    """Say what the rows are like and what a recipe will do before it does it: troubles, memory, time, each default with its reason.
 
     Example: `luthier check tickets.toml`
     """
     from luthier.stages.check import check_recipe
 
-    found = check_recipe(recipe, set_ or [], runs)
+    found = check_recipe(recipe, set_ or [], runs, page)
     _result(found.as_dict(), as_json, lambda: _out(found.as_text()))
 
 

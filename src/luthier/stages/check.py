@@ -1,4 +1,4 @@
-"""Check: what a recipe will do, before it does it. Nothing is written to the run."""
+"""Check: what the rows are like and what a recipe will do, before it does it. Nothing is written to the run."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ from typing import Any
 
 import torch
 
+from luthier.core.cache import cache_folder, make_room
+from luthier.core.errors import LuthierError
 from luthier.core.examples import Chat, Pair
+from luthier.core.files import text_hash, write_text
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import Default
+from luthier.core.page.words import counted
 from luthier.core.progress import duration
 from luthier.core.runs import Run
+from luthier.data.profile.page import profile_page
+from luthier.data.profile.troubles import Trouble, troubles_of
 from luthier.data.workers import usable_processors
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.beside import beside_of
-from luthier.stages.power import test_power
 from luthier.stages.prepare import Making, load_side, prepare
+from luthier.stages.profile import about, model_of, power_of, profiled
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
 from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
@@ -54,8 +60,13 @@ class Checked:
     warnings: tuple[str, ...]
     settled: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """What a default that depends on the run comes to, by the option's path."""
+    profile: Mapping[str, Json] = dataclasses.field(default_factory=dict)
+    """What the rows are like: the object of `data/profile.json`."""
+    troubles: tuple[Trouble, ...] = ()
     power: tuple[str, ...] = ()
     """The smallest difference that the test rows can show, in words."""
+    page: Path | None = None
+    """Where the profile was written as a page, None where it could not be."""
 
     def as_dict(self) -> dict[str, Json]:
         """The object that `--json` prints."""
@@ -68,23 +79,34 @@ class Checked:
             "cost": dict(self.cost),
             "defaults": defaults,
             "warnings": list(self.warnings),
+            "troubles": [dataclasses.asdict(one) for one in self.troubles],
             "power": list(self.power),
+            "profile": dict(self.profile),
+            "page": None if self.page is None else str(self.page),
         }
 
     def _value(self, one: Default) -> object:
         return self.settled.get(one.path, one.value)
 
     def as_text(self) -> str:
-        """For the terminal."""
+        """For the terminal: whether anything stands in the way, what to do about it, what will happen, and every default."""
         found, rows, cost = self.prepared, self.rows, self.cost
-        lines = [found["recognised"], f"{found['read']:,} rows read, {found['kept']:,} kept: {split_text(found['split'])}"]
+        lines = [
+            self.headline,
+            found["recognised"],
+            f"{found['read']:,} rows read, {found['kept']:,} kept: {split_text(found['split'])}",
+            *dropped_lines(found["dropped"]),
+            *(_tokens_lines(rows) if rows else ()),
+            *self.power,
+            *(f"! {one.title}. {one.do}" for one in self.troubles),
+            *(f"! {warning}" for warning in self.warnings),
+            *(() if self.page is None else (f"The rows in figures, with reasons: {self.page}",)),
+        ]
         if not cost:
-            return "\n".join([*lines, *dropped_lines(found["dropped"]), *(f"! {warning}" for warning in self.warnings)])
-        longest = f"the longest row has {rows['longest_tokens']:,} of {rows['max_tokens']:,}"
-        lines += [*dropped_lines(found["dropped"]), f"{tokens_text(rows)}; {longest}"]
-        lines += too_long_lines(rows) or ["no row is too long"]
-        lines += self.power
+            return "\n".join(lines)
         lines += [
+            "",
+            "What training will be like:",
             f"layout {cost['layout']}: {cost['why_layout']}; {cost['nodes_per_token']:.2f} computed for each token of the rows",
             f"{cost['n_steps']:,} steps, learning rate {cost['learning_rate']:g}",
             f"{cost['n_trained']:,} parameters are trained; the base model has {cost['n_parameters']:,}",
@@ -96,11 +118,24 @@ class Checked:
         for one in self.defaults:
             why = f"   ({one.why})" if one.why else ""
             lines.append(f"  {one.path} = {_shown(self._value(one))}{why}")
-        return "\n".join([*lines, *(f"! {warning}" for warning in self.warnings)])
+        return "\n".join(lines)
+
+    @property
+    def headline(self) -> str:
+        """Whether anything stands in the way, in one line: whoever comes this far can train, if the task can be tuned."""
+        ready = "Ready to tune" if self.cost else "Ready to prepare"
+        n = len(self.troubles) + len(self.warnings)
+        return f"{ready}, with {counted(n, 'thing')} to look at first." if n else f"{ready}: nothing was found that stands in the way."
 
 
-def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
-    """Prepare the rows in a folder that is thrown away, render them, and time one step.
+def check_recipe(path: Path, overrides: Sequence[str], runs: Path, page: Path | None = None) -> Checked:
+    """Prepare the rows in a folder that is thrown away, look at them, render them, and time one step.
+
+    Args:
+        path: the recipe's.
+        overrides: `section.option=value` each.
+        runs: the folder of runs; nothing in it is changed.
+        page: where the profile's page goes; in the cache's folder unless told.
 
     Raises:
         LuthierError: everything that would stop the run.
@@ -118,11 +153,14 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
                 (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
         shape, making = SHAPE_OF_TASK[recipe.goal.task], Making(n_workers=usable_processors())
         found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, Path(folder), beside, tools_of(recipe), making)
-        if recipe.goal.task not in TUNED:
-            said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
-            return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None})
+        looked = profiled(recipe, Path(folder) / "data", model_of(recipe))
+        power = power_of(recipe, Path(folder))
         train, validation = (load_side(Path(folder), side) for side in ("train", "validation"))
-        power = tuple(test_power(recipe, load_side(Path(folder), "test")))
+    written = _write_page(profile_page(looked, about(recipe, found.as_dict(), power)), page, runs / recipe.name)
+    seen = looked.as_dict(), troubles_of(looked), tuple(power), written
+    if recipe.goal.task not in TUNED:
+        said = f"The task {recipe.goal.task} can be prepared, and not be tuned yet: nothing is said of training."
+        return Checked(found.as_dict(), {}, {}, defaulted(path, overrides), (*found.warnings, said), {"goal.metric": None}, *seen)
     keep_freed_memory()
     where = device()
     precision = choose_precision(where, trained=recipe.method.kind == "full")
@@ -137,7 +175,29 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path) -> Checked:
         "train.evaluate_every": recipe.train.n_between_evaluations(cost["n_steps"]),
     }
     warnings = (*found.warnings, *_warnings(recipe, ready))
-    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled, power=power)
+    return Checked(found.as_dict(), rows, cost, defaulted(path, overrides), warnings, settled, *seen)
+
+
+def _write_page(content: str, path: Path | None, run: Path) -> Path | None:
+    """Write the profile's page where it was asked for, else where what may be made again is kept: check changes no run."""
+    if path is not None:
+        write_text(path, content)
+        return path
+    place = cache_folder() / "profiles" / f"{run.name}-{text_hash(str(run.resolve()))[:8]}.html"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # the page quotes rows, which are nobody else's business
+        write_text(place, content)
+        place.chmod(0o600)
+        make_room(place.parent)
+    except (LuthierError, OSError):  # a cache that cannot be written is done without
+        return None
+    return place
+
+
+def _tokens_lines(rows: Mapping[str, int]) -> list[str]:
+    """How many tokens are trained, and whether any row is too long."""
+    longest = f"the longest row has {rows['longest_tokens']:,} of {rows['max_tokens']:,}"
+    return [f"{tokens_text(rows)}; {longest}", *(too_long_lines(rows) or ["no row is too long"])]
 
 
 def _cost(recipe: Recipe, where: torch.device, precision: Precision, ready: Prepared) -> dict[str, Any]:

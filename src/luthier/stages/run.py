@@ -26,6 +26,7 @@ from luthier.stages import prove as prove_stage
 from luthier.stages.beside import beside_hashes, beside_of
 from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import Making, load_side, prepare
+from luthier.stages.profile import profile_stage
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, refuse_untuned
 from luthier.stages.report import write_page
 from luthier.stages.sources import source_hashes, verify
@@ -34,7 +35,7 @@ from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tools import tools_of
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 2, "tune": 5, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}
+FORMATS: Mapping[str, int] = {"prepare": 2, "profile": 1, "tune": 5, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]
@@ -106,6 +107,7 @@ def run_prepare(job: Job) -> dict[str, Json]:
 
     found = _stage(job, "prepare", fingerprint, work)
     _keep_recipe(job)
+    _stage(job, "profile", *profile_stage(recipe, job.run, found))
     return found
 
 

@@ -33,7 +33,7 @@ def prepared_text(found: Mapping[str, Any], folder: Path) -> str:
     shared = f"{grouped}{certificate['near_duplicates_shared']} near-duplicates stand on two sides"
     lines += [f"split: {split_text(found['split'])}", f"certificate: {shared} (Jaccard from {certificate['threshold']:g})"]
     lines += [f"! {warning}" for warning in found["warnings"]]
-    return "\n".join([*lines, f"Rows: {folder / 'data'}"])
+    return "\n".join([*lines, f"Rows: {folder / 'data'}  (in figures: {folder / 'data' / 'profile.html'})"])
 
 
 def tuned_text(found: Mapping[str, Any], folder: Path) -> str:

@@ -14,8 +14,6 @@ from tests.made_runs import Made, write_run
 
 from luthier.core.examples import Chat, Labelled, Pair, Text
 from luthier.core.messages import Message
-from luthier.core.page import figure
-from luthier.core.page.words import clipped, counted, printable
 from luthier.evaluate.answers import Answer, Gold
 from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics.calibration_error import CalibrationError
@@ -181,18 +179,6 @@ def test_what_is_asked_and_what_is_right_of_each_shape() -> None:
     assert (asked(Chat("1", turns[:2])), replied(Chat("1", turns[:2]))) == ("system: be brief\nuser: hi", "")
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a\x00b\x1b", "a\u2400b\u241b"), ("\x7f\x85", "\u2421\ufffd"), ("\ud800 \uffff \ufdd0", "\ufffd \ufffd \ufffd"),
-        ("one\r\ntwo\rthree\tfour\n", "one\ntwo\u240dthree\tfour\n"), ("שלום 😀 \u202e", "שלום 😀 \u202e"),
-    ],
-)  # fmt: skip
-def test_what_no_page_may_hold_is_shown_by_its_picture(text: str, shown: str) -> None:
-    assert printable(text) == shown
-    printable(text).encode("utf-8")
-
-
 def test_numbers_in_words() -> None:
     found = {"value": -0.12345, "low": -0.2, "high": 0.1, "n": 1234, "n_unjudged": 0, "method": "bca"}
     assert words.number_of(found).whole == "−0.123 (95\u00a0% interval −0.200 to 0.100), n\u00a0=\u00a01,234"
@@ -201,9 +187,6 @@ def test_numbers_in_words() -> None:
     assert words.number_of(None).as_text == "–"
     one = {"a": "x", "b": "y", "metric": "m", "difference": 0.1, "low": -0.1, "high": 0.3, "p": 0.5, "p_holm": 0.5, "test": "t", "n": 9}
     assert words.difference_of(one).whole == "+0.100 (95\u00a0% interval −0.100 to +0.300), n\u00a0=\u00a09"
-    assert [counted(n, "row") for n in (1, 2000)] == ["1 row", "2,000 rows"]
-    assert counted(0, "reply", "replies") == "0 replies"
-    assert clipped("x" * 9, 5) == "xxxxx… (9 characters)" and clipped("x" * 5, 5) == "xxxxx"
 
 
 def test_which_way_is_better_is_known_of_each_metric_and_of_no_other() -> None:
@@ -211,21 +194,6 @@ def test_which_way_is_better_is_known_of_each_metric_and_of_no_other() -> None:
     assert words.metric_about("beauty") == ""
     assert words.metric_about("loss_nats").count("lower is better") == 1
     assert "lower is better" not in words.metric_about("accuracy")
-
-
-def luminance(colour: str) -> float:
-    """Of a colour like #0072b2, as WCAG 2.2 defines it."""
-    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("colours", [figure.LIGHT, figure.DARK], ids=["light", "dark"])
-def test_colours_stand_out_from_their_paper(colours: dict[str, str]) -> None:
-    assert set(figure.LIGHT) == set(figure.DARK)
-    for name in ("ink", "muted", "first", "second"):
-        low, high = sorted((luminance(colours[name]), luminance(colours["paper"])))
-        assert (high + 0.05) / (low + 0.05) >= 4.5, name
 
 
 def test_a_figure_takes_its_colours_from_the_page_and_its_ids_are_its_own() -> None:
