@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from luthier.core.errors import LuthierError
-from luthier.core.examples import AnyExample, Labelled, Text
+from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
 from luthier.models.outputs import Outputs
 from luthier.objectives.protocol import LossSum, Scope
 from luthier.text.batching import Batch
 from luthier.text.renderer import Renderer, as_chat
 from luthier.text.rows import Row, make_row
+
+_OTHERS = "give conversations, prompts with completions, or plain texts"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Imitate:
             raise LuthierError(example.source or example.id, "a labelled text has no reply to imitate", "use the task classify")
         if isinstance(example, Text):
             return self._windows(example, renderer)
+        if not isinstance(example, Pair | Chat):
+            raise LuthierError(example.source or example.id, f"a row of the shape {example.shape} has no single reply to imitate", _OTHERS)
         rendered = renderer.render(as_chat(example))
         return tuple(make_row(one.tokens, one.weights, id=example.id) for one in rendered)
 

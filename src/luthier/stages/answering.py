@@ -106,6 +106,7 @@ def truth_of(example: AnyExample) -> str:
         return example.label or ""
     if isinstance(example, Text):
         return example.text
+    assert isinstance(example, Pair | Chat), "rows of other shapes are not tuned, and so not judged"
     replies = [message.text for message in as_chat(example).messages if message.role == "assistant"]
     return replies[-1] if replies else ""
 

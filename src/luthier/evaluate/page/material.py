@@ -129,12 +129,16 @@ def read_material(run: Run) -> Material:
     )
 
 
+_OTHER_SHAPES = "rows of other shapes are not tuned, and so not judged"
+
+
 def asked(example: AnyExample) -> str:
     """What a model is asked, as one text: the text, the prompt, or the conversation before its last reply."""
     if isinstance(example, Labelled | Text):
         return example.text
     if isinstance(example, Pair):
         return example.prompt
+    assert isinstance(example, Chat), _OTHER_SHAPES
     return "\n".join(f"{message.role}: {message.text}" for message in example.messages[: _last_reply(example)])
 
 
@@ -146,6 +150,7 @@ def replied(example: AnyExample) -> str:
         return example.completion
     if isinstance(example, Text):
         return ""
+    assert isinstance(example, Chat), _OTHER_SHAPES
     last = _last_reply(example)
     return example.messages[last].text if last < len(example.messages) else ""
 
