@@ -1,4 +1,4 @@
-"""Seconds, rows a second and peak memory of `luthier prepare` as the rows grow from ten thousand to a million.
+"""Seconds, CPU seconds and peak memory of `luthier prepare` as the rows grow from ten thousand to a million.
 
     python bench/prepare_scale.py WORK --rows 10000 100000 1000000
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -94,7 +95,7 @@ def resident_mb(pid: int) -> float:
 
 def measure(work: Path, n: int) -> dict[str, object]:
     command = [sys.executable, "-m", "luthier", "prepare", f"scale-{n}.toml", "--json"]
-    began = time.monotonic()
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     peak, samples = 0.0, []
     ended = threading.Event()
     with open(work / f"scale-{n}.log", "a", encoding="utf-8") as log:
@@ -113,6 +114,8 @@ def measure(work: Path, n: int) -> dict[str, object]:
         ended.set()
         watching.join()
     seconds = time.monotonic() - began
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     if process.returncode:
         raise SystemExit(f"prepare ended with {process.returncode}: {out[-2000:]}")
     found = json.loads(out)
@@ -121,7 +124,7 @@ def measure(work: Path, n: int) -> dict[str, object]:
     kept = {name: found[name] for name in ("read", "kept", "dropped", "split", "certificate")}
     assert found["read"] == found["kept"] + sum(sum(reasons.values()) for reasons in found["dropped"].values())
     assert sum(found["split"].values()) == found["kept"] + sum(found["added"].values())
-    told = {"seconds": round(seconds, 1), "rows_per_s": round(n / seconds), "peak_mb": round(peak)}
+    told = {"seconds": round(seconds, 1), "cpu_s": round(cpu, 1), "rows_per_cpu_s": round(n / cpu), "peak_mb": round(peak)}
     return {"rows": n, **told, "processors": len(os.sched_getaffinity(0)), **sizes, **kept}
 
 
@@ -137,10 +140,10 @@ def main() -> None:
         with open(args.work / "results.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
         print(json.dumps(found), flush=True)
-    print("| rows | seconds | rows/s | peak MB |\n|---|---|---|---|")
+    print("| rows | seconds | CPU seconds | rows/CPU s | peak MB |\n|---|---|---|---|---|")
     for line in (args.work / "results.jsonl").read_text(encoding="utf-8").splitlines():
         one = json.loads(line)
-        print(f"| {one['rows']:,} | {one['seconds']:,} | {one['rows_per_s']:,} | {one['peak_mb']:,} |")
+        print(f"| {one['rows']:,} | {one['seconds']:,} | {one['cpu_s']:,} | {one['rows_per_cpu_s']:,} | {one['peak_mb']:,} |")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ def facts(cleaned: Streamed, group_column: str | None, columns: Sequence[str], f
         rows.append(without_text(row.example, columns))
         if len(rows) % _TOLD_EVERY == 0:
             advance(_TOLD_EVERY)
+    advance(len(rows) % _TOLD_EVERY)
     return Facts(rows, said)
 
 

@@ -113,6 +113,33 @@ def test_texts_with_too_few_parts_are_compared_with_all_others(spare: float, mon
     assert seen
 
 
+def test_a_text_without_keys_meets_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = join.Scheme.keys
+
+    def all_loose(scheme: join.Scheme, sets: grams.GramSets) -> Iterable[join.Keyed]:
+        for one in keys(scheme, sets):
+            yield join.Keyed(one.keys[:0], one.rows[:0], np.unique(one.rows))
+
+    monkeypatch.setattr(join.Scheme, "keys", all_loose)
+    texts = variations(60, 3, (5, 60))
+    assert set(joined(texts, 0.8)) == by_force(texts, 0.8) and len(by_force(texts, 0.8)) > 5
+
+
+@pytest.mark.parametrize("threshold", [0.7, 0.8, 0.9, 1.0])
+def test_a_text_has_one_key_more_than_one_alike_it_could_differ_in(threshold: float) -> None:
+    texts = variations(40, 6, (2, 200))
+    sets = gram_sets(texts)
+    scheme = join.Scheme(threshold, join._rarity(texts), join.filling_of(threshold))
+    by_class = list(scheme.keys(sets))
+    low = join._SHORT
+    for i, n in enumerate(sets.n_grams.tolist()):
+        # Of n grams a text at least as long may lack (1 - t) n, or, if none is lacking, have (1 - t) / t n more.
+        wanted = int((1 - threshold) / threshold * n + 1e-6) + 1 if n > low else n - int(np.ceil(threshold * n - 1e-6)) + 1
+        given = [int((one.rows == i).sum()) for one in by_class if (one.rows == i).any()]
+        assert wanted in given and min(given) >= n - int(np.ceil(threshold * n - 1e-6)) + 1
+        assert not any((one.loose == i).any() for one in by_class)
+
+
 def test_what_spills_to_the_disk_is_found_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = variations(150, 8, (20, 60))
     monkeypatch.setattr(join, "_SPILL", 500)
