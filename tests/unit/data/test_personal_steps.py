@@ -235,3 +235,8 @@ def test_rows_are_not_compared_and_recorded_before_they_are_covered(kind: Any) -
     after = [problem for _, problem, _ in Prepare((ExactDuplicates(), kind())).complaints(frozenset())]
     assert len(after) == 1 and "recorded as they are" in after[0]
     assert list(Prepare((kind(), ExactDuplicates())).complaints(frozenset())) == []
+
+
+def test_what_is_covered_already_is_not_covered_again() -> None:
+    assert PersonalData().apply(Text("1", "see https://[EMAIL]@acme.io/x and https://[NAME]@acme.io/")) == Kept()
+    assert PersonalData().apply(Text("1", "see https://bob@acme.io/x")) != Kept()
