@@ -86,3 +86,9 @@ def test_a_curve_is_trained_told_and_gone_on_with(workplace: Path, recipes: Reci
 def test_without_test_rows_there_is_nothing_to_judge_a_curve_by(workplace: Path, recipes: Recipes) -> None:
     made = recipes(workplace, n=60, data__split={"train": 0.8, "validation": 0.2, "test": 0.0})
     assert "no curve can be judged" in luthier("curve", made).err
+
+
+def test_a_task_that_cannot_be_tuned_has_no_curve(workplace: Path) -> None:
+    made = workplace / "tags.toml"
+    made.write_text('name = "tags"\n[goal]\ntask = "tag"\n[data]\nsource = "rows.jsonl"\n', encoding="utf-8")
+    assert '"tag" cannot be tuned yet' in luthier("curve", made).err

@@ -25,7 +25,7 @@ from luthier.evaluate.page.curve_page import CurveShown, curve_page
 from luthier.evaluate.page.label_f1 import LabelF1
 from luthier.stages.evaluate import Sides, gold_of, tuned_answers
 from luthier.stages.prepare import load_side
-from luthier.stages.recipe import Recipe
+from luthier.stages.recipe import Recipe, refuse_untuned
 from luthier.stages.run import Job, run_prepare, tuning_fingerprint
 from luthier.stages.tune import Rows, refuse_base, tune
 
@@ -60,6 +60,7 @@ def run_curve(job: Job) -> tuple[CurveShown, Path]:
 
     """
     recipe, run = job.recipe, job.run
+    refuse_untuned(recipe.goal.task)
     if not recipe.data.split.wants("test"):
         raise LuthierError("recipe [data.split] test", "is 0, so no curve can be judged", "give it a share")
     refuse_base(recipe.model.base)
