@@ -240,3 +240,9 @@ def test_rows_are_not_compared_and_recorded_before_they_are_covered(kind: Any) -
 def test_what_is_covered_already_is_not_covered_again() -> None:
     assert PersonalData().apply(Text("1", "see https://[EMAIL]@acme.io/x and https://[NAME]@acme.io/")) == Kept()
     assert PersonalData().apply(Text("1", "see https://bob@acme.io/x")) != Kept()
+
+
+def test_a_step_knows_the_numbers_of_its_own_regions() -> None:
+    row = Text("1", "it is 030 901820, good")
+    assert PersonalData().apply(row) == Kept()
+    assert PersonalData(regions=("DE",)).apply(row) == Changed(Text("1", "it is [PHONE], good"), "phone")
