@@ -48,7 +48,7 @@ def test_each_kind_is_seen_and_no_other_with_it(text: str, kind: str, sign: str)
 
 
 def test_rows_are_counted_once_and_places_are_few() -> None:
-    rows = [(f"a.csv:{i}", ("fine", "bad \x00\x00", "bad \x00 too")) for i in range(7)] + [("b.csv:1", ("pass\u200bword cafÃ©",))]
+    rows = [(f"a.csv:{i}", ("fine", "bad \x00\x00", "bad \x00 too", "fine")) for i in range(7)] + [("b.csv:1", ("pass\u200bword cafÃ©",))]
     found = {one.kind: one for one in character_troubles(rows)}
     assert {kind: one.n_rows for kind, one in found.items()} == {"mojibake": 1, "control": 7, "invisible": 1}
     assert found["control"].examples == tuple((f"a.csv:{i}", "U+0000") for i in range(N_EXAMPLES))

@@ -35,4 +35,7 @@ def test_lengths_by_hand() -> None:
     assert found.edges == (1, 2, 4, 5, 8, 11) and found.counts == (2, 1, 0, 0, 1) and found.mean == 3.25
     alike = lengths_of([10, 11, 12])
     assert alike is not None and alike.edges == (10, 11, 12, 13) and alike.counts == (1, 1, 1)
+    for longest in (4, 8, 16, 64):
+        found = lengths_of([1, longest])
+        assert found is not None and found.edges[-1] > longest and found.counts[-1] == 1
     assert lengths_of([]) is None

@@ -34,5 +34,6 @@ def test_rows_are_counted_by_kind_once_and_the_sure_ones_stand_first() -> None:
 def test_what_is_found_is_masked_by_its_kind_and_the_rest_stays() -> None:
     text = f"Please charge {CARD} and write to {MAIL}, thanks."
     assert {kind for kind, is_sure in PRIVACY.find(text) if is_sure} == {"credit_card", "email"}
+    assert list(PRIVACY.find("an example: someone@workshop.example")) == [("email", False)]
     assert PRIVACY.mask(text) == "Please charge [CREDIT_CARD] and write to [EMAIL], thanks."
     assert PRIVACY.mask("nothing to hide") == "nothing to hide"

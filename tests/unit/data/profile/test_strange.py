@@ -152,6 +152,16 @@ def test_rows_that_are_all_alike_are_not_strange_and_few_rows_say_nothing() -> N
     assert strangest(rows_with([ODD["length"][0]], FEWEST_ROWS - 2), 0) == ((), 0)
 
 
+def test_a_long_row_is_not_strange_because_long_texts_compress_better() -> None:
+    draw = random.Random(5)
+    made = [
+        " ".join("".join(draw.choices("abcdefghijklmno", k=draw.randint(3, 7))) for _ in range(60 if i % 10 == 0 else 12)) for i in range(400)
+    ]
+    rows = [looked(Text(str(i), text), "train") for i, text in enumerate(made)]
+    found, _ = strangest(rows, 0)
+    assert not [why for one in found for why in one.why if why.measure == "repetition"]
+
+
 def test_a_reason_says_the_value_and_what_is_usual() -> None:
     found, _ = strangest(rows_with([ODD["length"][0]]), 0)
     why = next(one for one in found[0].why if one.measure == "length")

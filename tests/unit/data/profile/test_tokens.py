@@ -60,6 +60,12 @@ def test_a_text_that_comes_back_tidied_has_lost_no_character_unless_the_characte
     assert found.n_changed == 1 and found.lost == {"L": 1}
 
 
+def test_unknown_tokens_and_the_rows_that_have_some_are_counted_apart() -> None:
+    rows = [looked(Text("a", "üü and ß"), "train"), looked(Text("b", "plain"), "train"), looked(Pair("c", "ä", "ö"), "train")]
+    found = token_fit(rows, ["de"] * 3, Model("m", LATIN, 9, unknown_id=0))
+    assert (found.n_unknown_tokens, found.n_unknown) == (5, 2)
+
+
 def test_rows_that_were_cut_are_counted() -> None:
     rows = [looked(Text("a", "x" * (LONGEST + 1)), "train"), looked(Text("b", "x" * LONGEST), "train")]
     assert token_fit(rows, languages_of(rows), Model("m", LATIN, 9)).n_cut == 1

@@ -106,6 +106,8 @@ def test_labels_with_few_training_rows_are_named(tmp_path: Path) -> None:
     rows = [*labelled(100), *(Labelled(f"few {i}", f"My {'bow ' * i} rots", "rare") for i in range(8))]
     one = found(tmp_path, rows)["rare_labels"]
     n_train = sum(i % 10 < 8 for i in range(100, 108))
+    enough = [*labelled(100), *(Labelled(f"few {i}", f"My {'bow ' * i} rots", "rare") for i in range(12))]
+    assert sum(i % 10 < 8 for i in range(100, 112)) == FEW_OF_A_LABEL and "rare_labels" not in found(tmp_path, enough)
     assert f"“rare” ({n_train})" in one.because and n_train < FEW_OF_A_LABEL and one.title.startswith("1 label has")
 
 
