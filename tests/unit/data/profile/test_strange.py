@@ -154,9 +154,8 @@ def test_rows_that_are_all_alike_are_not_strange_and_few_rows_say_nothing() -> N
 
 def test_a_long_row_is_not_strange_because_long_texts_compress_better() -> None:
     draw = random.Random(5)
-    made = [
-        " ".join("".join(draw.choices("abcdefghijklmno", k=draw.randint(3, 7))) for _ in range(60 if i % 10 == 0 else 12)) for i in range(400)
-    ]
+    lengths = [60 if i % 10 == 0 else 12 for i in range(400)]
+    made = [" ".join("".join(draw.choices("abcdefghijklmno", k=draw.randint(3, 7))) for _ in range(n)) for n in lengths]
     rows = [looked(Text(str(i), text), "train") for i, text in enumerate(made)]
     found, _ = strangest(rows, 0)
     assert not [why for one in found for why in one.why if why.measure == "repetition"]

@@ -100,6 +100,7 @@ def test_a_step_that_drops_much_is_named_with_its_reason(tmp_path: Path) -> None
     one = found(tmp_path, rows, dropped=gone)["much_dropped"]
     assert one.title == "length drops 30% of the rows" and "text under 9 characters" in one.because and one.n_rows == 43
     assert "much_dropped" not in found(tmp_path, rows, dropped=gone[:42])
+    assert "much_dropped" in found(tmp_path, rows[:70], dropped=gone[:30]), "three in ten are much"
 
 
 def test_labels_with_few_training_rows_are_named(tmp_path: Path) -> None:
