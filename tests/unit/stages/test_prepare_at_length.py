@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Labelled, from_record
 from luthier.core.files import read_json, read_jsonl, write_json
 from luthier.core.interrupts import Interrupted, Interruption
-from luthier.data.decisions import Dropped, Kept, Parted
+from luthier.data import alike
+from luthier.data.decisions import Changed, Dropped, Kept, Parted
 from luthier.data.facts import write_large_json
 from luthier.data.pipeline import Prepare, clean
 from luthier.data.source import BadRow, read, recognise
@@ -85,6 +87,45 @@ def test_the_files_hold_what_cleaning_in_memory_gives(tmp_path: Path) -> None:
     assert found.read == found.kept + sum(sum(counts.values()) for counts in found.dropped.values()) == len(examples) + 1
     assert sum(found.split.values()) == found.kept + sum(found.added.values()) == len(kept)
     assert found.changed == cleaned.changed()
+
+
+def test_rows_that_a_refused_row_lies_between_stand_together_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "_AT_ONCE", 1)
+    # Of each family: an old row, a new one that is alike it and of a training row's group, and two that are alike that one
+    # and each other, and not the old one.
+    letters = ["".join(random.Random(i).choices("abcdefghijklmnopqrstuvwxyz", k=60)) for i in range(200)]
+    split, steps = Split(train=0.4, validation=0.3, test=0.3), Prepare((Whitespace(),))
+    old = [*messages(60), *(row(f"old {i}", one[:30] + "#" + one[31:]) for i, one in enumerate(letters))]
+    prepare(data(tmp_path, old, split=split, group="customer"), steps, 0, "labelled", tmp_path / "run")
+    placed = {str(one["id"]): one["side"] for one in read_jsonl(tmp_path / "run/data/kept.jsonl.gz")}
+    learnt = [one["customer"] for one in messages(60) if placed[one["id"]] == "train"]
+    new = []
+    for i, one in enumerate(letters):
+        new += [row(f"between {i}", one, customer=learnt[0]), row(f"x {i}", one[:-3]), row(f"y {i}", one[3:])]
+    found = prepare(data(tmp_path, [*old, *new], split=split, group="customer"), steps, 0, "labelled", tmp_path / "run")
+    now = {str(one["id"]): one["side"] for one in read_jsonl(tmp_path / "run/data/kept.jsonl.gz")}
+    torn = [i for i in range(200) if f"between {i}" not in now]
+    assert len(torn) == sum(placed[f"old {i}"] != "train" for i in range(200)) > 15
+    assert all(now[f"x {i}"] == now[f"y {i}"] for i in range(200)) and len({now[f"x {i}"] for i in torn}) == 3
+    assert found.certificate.holds
+
+
+@dataclass(frozen=True)
+class Marked:
+    """Writes a mark behind each text, every time."""
+
+    kind: str = "marked"
+    decodes: bool = False
+
+    def apply(self, example: AnyExample) -> Changed:
+        return Changed(example.map_text(lambda text: f"{text} *"), "a mark")
+
+
+def test_a_row_that_a_step_changes_twice_is_one_changed_row(tmp_path: Path) -> None:
+    found = prepare(data(tmp_path, messages(60)), Prepare((Marked(), Marked())), 0, "labelled", tmp_path / "run")  # type: ignore[arg-type]
+    assert found.changed == {"marked": 60}
+    first = next(read_jsonl(tmp_path / "run/data/kept.jsonl.gz"))
+    assert str(first["text"]).endswith(" * *") and first["changed"] == [{"step": "marked", "reason": "a mark"}] * 2
 
 
 def test_an_interrupted_preparing_goes_on_where_it_was(tmp_path: Path) -> None:
