@@ -47,7 +47,7 @@ def assert_report(report: Mapping[str, Any], task: str, n_test: int) -> None:
     assert report["looks"] >= 1
     assert len(report["data_hash"]) == 64
     assert {"python", "torch", "luthier"} <= set(report["versions"])
-    assert set(report["seconds"]) <= {"prepare", "tune", "prove", "evaluate", "page", "bundle"}
+    assert set(report["seconds"]) <= {"prepare", "profile", "tune", "prove", "evaluate", "page", "bundle"}
     _assert_finite(report)
 
 
