@@ -63,6 +63,12 @@ def workplace(
     _remove(folder)
 
 
+def clear(home: Path) -> None:
+    """Remove what work that nobody will go on with has left in `home`: it holds rows as they came."""
+    if (home / FOLDER).exists():
+        _remove(home / FOLDER)
+
+
 def _remove(folder: Path) -> None:
     """Remove the folder, its mark first: what is left of it after a kill must not be taken for whole."""
     (folder / _MARK).unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from luthier.core.proofs import Proofs, proofs_from
 from luthier.core.runs import Run
 from luthier.data.steps import TokenLength
 from luthier.data.workers import usable_processors
+from luthier.data.workplace import clear
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage
@@ -106,6 +107,7 @@ def run_prepare(job: Job) -> dict[str, Json]:
         return found
 
     found = _stage(job, "prepare", fingerprint, work)
+    clear(job.run.data)  # another recipe's work may have been stopped here
     _keep_recipe(job)
     _stage(job, "profile", *profile_stage(recipe, job.run, found))
     return found
