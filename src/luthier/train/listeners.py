@@ -87,9 +87,13 @@ class Checkpoints:
         """Save now, the journal first: no checkpoint may know of a step whose lines are lost."""
         journal.sync()
         checkpoints.save(state, self.folder)
+        self.prune(state, journal)
+        self._saved_at = time.monotonic()
+
+    def prune(self, state: TrainState, journal: Journal) -> None:
+        """Keep the state of this step, which is saved, and the best one's."""
         best = journal.best
         checkpoints.prune(self.folder, {state.step} | ({best["step"]} if best is not None else set()))
-        self._saved_at = time.monotonic()
 
 
 @dataclass(frozen=True)

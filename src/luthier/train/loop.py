@@ -86,6 +86,8 @@ def fit(
     resumed_at = checkpoints.restore(state, run.checkpoints)
     journal = Journal(run.metrics, state.step)
     saver = Checkpoints(run.checkpoints, train.save_every_s)
+    if resumed_at is not None:
+        saver.prune(state, journal)  # a kill may have fallen between saving and pruning
     watchers: list[Listener] = [*listeners, saver]
     if validation:
         watchers = [Validation(objective, validation, cuts, train.n_between_evaluations(n_steps)), *watchers]
