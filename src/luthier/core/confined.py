@@ -101,6 +101,7 @@ class Confined:
         self._limits, self._taken = limits, taken
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
+        self._n_calls = 0
         self._renewed_s = -math.inf
         self._end: weakref.finalize[Any, Any] | None = None
 
@@ -114,12 +115,13 @@ class Confined:
         """
         process = self._process or self._start()
         self._allow_time(process)
-        said = self._ask(process, value, self._limits.call_s)
-        if "error" in said:
-            raise _raised(said["error"], self._name)
-        if "value" not in said:
+        self._n_calls += 1
+        said = self._ask(process, [self._n_calls, value], self._limits.call_s)
+        if said.get("number") != self._n_calls or not {"error", "value"} & set(said):
             self.close()
             raise ConfinedError(_INTRUDED)
+        if "error" in said:
+            raise _raised(said["error"], self._name)
         return said["value"]  # type: ignore[no-any-return]
 
     def close(self) -> None:

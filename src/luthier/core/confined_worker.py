@@ -213,11 +213,12 @@ def serve(ask: int, answer: int) -> None:
         return
     write({"ready": True})
     while line := incoming.readline():
+        # The answer bears the call's number: what the function itself may have written bears none, whenever it arrives.
+        number, value = json.loads(line)
         try:
-            said: dict[str, Any] = {"value": function(json.loads(line))}
-            write(said)
+            write({"value": function(value), "number": number})
         except BaseException as error:
-            write({"error": failure(error, name, source)})
+            write({"error": failure(error, name, source), "number": number})
 
 
 def _writer(answer: int, most_bytes: int) -> Callable[[Any], None]:
