@@ -186,7 +186,7 @@ def failure(error: BaseException, name: str, source: str) -> dict[str, Any]:
     text = lines[line - 1].strip() if line and 0 < line <= len(lines) else ""
     try:
         said = str(error)
-    except Exception:
+    except Exception:  # somebody's own exception may fail to say what it is; its type and place are told all the same
         said = ""
     return {"type": type(error).__name__, "message": said[:MAX_MESSAGE], "line": line, "text": text[:MAX_MESSAGE]}
 

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
-from luthier.data.alike import sketches
+from luthier.data.alike import Sketched
 from luthier.data.decisions import ComparesTexts, KeyStep, RowStep, ready
 from luthier.data.erased import ErasedRow
-from luthier.data.grams import blocks, gram_sets
 from luthier.data.pipeline import DroppedRow, KeptRow, one_by_one
 from luthier.data.prepared import bad_record, dropped_record, erased_record
 from luthier.data.record import BadRow
@@ -105,10 +104,12 @@ class KeyWork:
         step = self._ready
         rows = [row.example for row in shard.rows()]
         keys = [[key_number(key) for key in step.keys(example)] for example in rows]
+        sketched = Sketched.of([step.compared(example) for example in rows] if isinstance(step, ComparesTexts) else [], self.words)
         found = Keys(
             np.array([len(some) for some in keys], dtype=np.int32),
             np.array([key for some in keys for key in some], dtype=np.uint64),
-            *_sketched([step.compared(example) for example in rows] if isinstance(step, ComparesTexts) else [], self.words),
+            sketched.n_grams,
+            sketched.bits,
         )
         found.write(shard.out.with_suffix(KEYS))
 
@@ -155,13 +156,3 @@ def hash_of(rest: bytes) -> int:
         found = (found * 0x9E3779B97F4A7C15 + int.from_bytes(rest[i : i + 8], "little") + 1) & 0xFFFFFFFFFFFFFFFF
         found ^= found >> 29
     return found
-
-
-def _sketched(texts: Sequence[str], words: int) -> tuple[NDArray[np.int32], NDArray[np.uint64]]:
-    n_grams = np.zeros(len(texts), dtype=np.int32)
-    bits = np.zeros((len(texts), words), dtype=np.uint64)
-    for start, block in blocks(texts):
-        sets = gram_sets(block)
-        n_grams[start : start + len(block)] = sets.n_grams
-        bits[start : start + len(block)] = sketches(sets, len(block), words)
-    return n_grams, bits

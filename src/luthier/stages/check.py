@@ -31,8 +31,8 @@ from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.profile import about, model_of, power_of, profiled
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
 from luthier.stages.sources import verify
+from luthier.stages.step_tools import tools_of
 from luthier.stages.texts import dropped_lines, split_text, tokens_text, too_long_lines
-from luthier.stages.tools import tools_of
 from luthier.stages.tune import Prepared, assemble, device, held_dtype, start
 from luthier.text.batching import CutPlan
 from luthier.text.fidelity import fidelity

@@ -32,8 +32,8 @@ from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, refuse_untuned
 from luthier.stages.report import write_page
 from luthier.stages.sources import source_hashes, verify
 from luthier.stages.step_files import step_hashes
+from luthier.stages.step_tools import tools_of
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
-from luthier.stages.tools import tools_of
 from luthier.stages.tune import Rows, refuse_base, tune
 
 FORMATS: Mapping[str, int] = {"prepare": 2, "profile": 1, "tune": 5, "prove": 4, "evaluate": 4, "page": 4, "bundle": 4}

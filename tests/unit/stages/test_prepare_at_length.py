@@ -194,7 +194,7 @@ def test_tokens_are_counted_by_the_models_own_tokenizer_loaded_when_it_is_needed
     from tests.made_models import make_model
 
     from luthier.models.load import load_tokenizer
-    from luthier.stages.tools import TokenCounter
+    from luthier.stages.step_tools import TokenCounter
 
     counter = TokenCounter(str(tmp_path / "tiny"))
     with pytest.raises(LuthierError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 from tests.small import tokenizer_of
 
 from luthier.core import fresh
-from luthier.core.errors import LuthierError
+from luthier.core.errors import LuthierError, LuthierErrors
 from luthier.core.examples import AnyExample, Chat, Text
 from luthier.core.messages import Message
 from luthier.models.tokenizer import LoadedTokenizer
@@ -92,3 +93,10 @@ def test_processes_are_started_where_they_save_twice_what_they_cost() -> None:
     assert processes_worth(24.1, 2) == 2
     assert processes_worth(17.0, 4) == 4
     assert processes_worth(1e9, 64) == rendering.MOST_PROCESSES
+
+
+def test_complaints_that_come_together_go_to_another_process_together() -> None:
+    both = LuthierErrors((LuthierError("a", "one", "mend it"), LuthierError("b", "two", "mend that")), n_found=30)
+    there = pickle.loads(pickle.dumps(both))
+    assert isinstance(there, LuthierErrors) and str(there) == str(both) and there.n_found == 30
+    assert [one.as_dict() for one in there.errors] == [one.as_dict() for one in both.errors]
