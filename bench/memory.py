@@ -15,7 +15,7 @@ from pathlib import Path
 
 from luthier.stages.bench import Asked, in_file_order, read_chats, started
 from luthier.train.allocator import keep_freed_memory
-from luthier.train.costs import _rest
+from luthier.train.costs import at_rest
 from luthier.train.loop import take_step
 
 _MB = 2**20
@@ -31,7 +31,7 @@ def main() -> None:
     keep_freed_memory()
     asked = Asked(args.model, args.rows, full=args.full)
     ready, training = started(asked, read_chats(args.rows))
-    before = _rest(training.state.network.train())
+    before = at_rest(training.state.network.train())
     for step in range(args.steps):
         rows = [row for unit in in_file_order(ready.train.units, asked.batch, step) for row in unit]
         take_step(training.state, ready.objective, rows, training.plan.cuts, asked.learning_rate, 1.0)

@@ -97,7 +97,7 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
     seconds: list[Json] = []
     grown: list[Json] = []
     began, spent = clock(), 0.0
-    rest_at = _rest(network)
+    rest_at = at_rest(network)
     wanted = shapes(context, most_nodes)
     for i, shape in enumerate(wanted):
         rows = shape.rows(network.n_vocabulary)
@@ -112,7 +112,7 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
         seconds.append(min(turns))
         grown.append(max(0, _held(network) - rest_at))
         spent = clock() - began
-    _rest(network)  # the run itself begins without the gaps that these have left in memory
+    at_rest(network)  # the run itself begins without the gaps that these have left in memory
     return {"features": features, "seconds": seconds, "grown_bytes": grown}
 
 
@@ -147,7 +147,7 @@ def thin_bytes(network: Network, objective: Objective, cuts: CutPlan, context: i
     network.n_recomputed = network.recomputable[-1]
     try:
         rows = shapes(context, 512)[-1].rows(network.n_vocabulary)
-        before = _rest(network)
+        before = at_rest(network)
         for _ in range(2):
             _turn(network, objective, cuts, rows, time.perf_counter)
         return max(0.0, _held(network) - before) / float(cuts.features(rows)[1])
@@ -184,7 +184,7 @@ def fit_memory(found: Mapping[str, Any], network: Network) -> Memory:
     return Memory(fixed=round(max(0.0, most[large] - rate * large)), per_node=round(rate, 1), states=2 * trained)
 
 
-def _rest(network: Network) -> int:
+def at_rest(network: Network) -> int:
     """Give back what is freed, so that growth shows from here on; gives what is held then."""
     if network.device.type == "cuda":
         torch.cuda.empty_cache()

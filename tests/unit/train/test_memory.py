@@ -22,7 +22,7 @@ from luthier.objectives import Imitate
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
 from luthier.train.allocator import keep_freed_memory
-from luthier.train.costs import _rest
+from luthier.train.costs import at_rest
 from luthier.train.decide import Subject, decide
 from luthier.train.loop import take_step
 from luthier.train.precision import Precision
@@ -36,7 +36,7 @@ Full().attach(network, 0)
 network.train()
 draw = np.random.default_rng(1)
 steps = [[make_row(draw.integers(0, 2000, 100).tolist(), [0.0] * 50 + [1.0] * 50, id=str(i)) for i in range(24)] for _ in range(4)]
-before = _rest(network)
+before = at_rest(network)
 plan = decide(Subject(network, Imitate(), 100), CutPlan("forest", 8192, 0), steps, Precision("float32", ""))
 state = begin(network, 0.0, "")
 for rows in steps:
