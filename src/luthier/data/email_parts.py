@@ -78,9 +78,9 @@ Lines: TypeAlias = list[str]
 
 def without_debris(text: str, quotes: bool, signatures: bool, notices: bool) -> str:
     """The message by itself, without earlier messages, signatures and notices as asked; as it is if nothing would be left."""
-    lines = text.split("\n")
+    lines = _begun(text.split("\n"))
     for _ in range(_MOST_TIMES):
-        left = _without_quotes(lines) if quotes else lines
+        left = _begun(_without_quotes(lines) if quotes else lines)
         left = left[: _end(left, signatures, notices)]
         if left == lines:
             break
@@ -89,8 +89,12 @@ def without_debris(text: str, quotes: bool, signatures: bool, notices: bool) -> 
         return text
     if not _says_something(lines) or _said(lines) == _said(text.split("\n")):
         return text
-    first = next(i for i, line in enumerate(lines) if line.strip())
-    return "\n".join(lines[first:]).rstrip()
+    return "\n".join(lines).rstrip()
+
+
+def _begun(lines: Lines) -> Lines:
+    """The lines from the first that is not blank, so that a blank one above a text changes nothing of what is found in it."""
+    return lines[next((i for i, line in enumerate(lines) if line.strip()), len(lines)) :]
 
 
 def _said(lines: Lines) -> Lines:

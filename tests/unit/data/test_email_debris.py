@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from luthier.core.examples import Chat, Pair, Preference, Text
@@ -170,6 +170,7 @@ LINES = ["> q", "On 3 May 2025, Ann wrote:", "-- ", "Thanks,", "Ann Lee", "ann@x
 
 
 @given(st.lists(st.sampled_from(LINES), max_size=14).map("\n".join))
+@example("  \nnot the intended recipient\n> q\nSent from my iPhone")
 @settings(max_examples=400, deadline=None)
 def test_it_never_empties_a_message_never_makes_words_and_is_done_at_once(text: str) -> None:
     left = after(text)
