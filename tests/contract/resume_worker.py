@@ -65,7 +65,7 @@ def train(folder: Path, said: dict[str, Any]) -> FitResult:
     stream = Recorded(EpochStream(units, 5, said.get("epochs", 4.0), 3), folder / "order.jsonl")
     settings = Train(learning_rate=3e-3, save_every_s=said["save_every_s"], patience=said.get("patience"), evaluate_every=2)
     cuts = CutPlan("packed" if method.is_random else "forest", 50, 0)
-    state = begin(network, settings.weight_decay, "the fingerprint", seed=5 if method.is_random else None)
+    state = begin(network, settings.optimizer, "the fingerprint", seed=5 if method.is_random else None)
     result = fit(state, objective, stream, cuts, settings, folder, validation=tiny_rows(9, n_classes=3, seed=2))
     save_file({name: tensor.detach().contiguous() for name, tensor in network.named_parameters()}, folder / "final.safetensors")
     (folder / "result.json").write_text(json.dumps({**asdict(result), "resumed_at": None}))

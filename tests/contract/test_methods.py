@@ -19,6 +19,7 @@ from luthier.models.network import Network
 from luthier.objectives import Imitate
 from luthier.text.batching import CutPlan
 from luthier.train import begin, take_step
+from luthier.train.optim import AdamW
 
 CUTS = CutPlan("packed", 10**6, 0)
 VARIANTS: dict[type[AnyMethod], list[AnyMethod]] = {
@@ -48,7 +49,7 @@ def trained(method: AnyMethod, dtype: torch.dtype = torch.float32, n_steps: int 
     network = tiny_network(dtype)
     method.attach(network, 0)
     network.train()
-    state = begin(network, 0.01, "", seed=1 if method.is_random else None)
+    state = begin(network, AdamW(weight_decay=0.01), "", seed=1 if method.is_random else None)
     rate = 2e-3 if method.moves_base else 2e-2
     return network, [float(take_step(state, Imitate(), tiny_rows(8), CUTS, rate, 1.0)["loss_nats"]) for _ in range(n_steps)]
 
@@ -83,7 +84,7 @@ def test_every_trained_tensor_moves_and_is_float32(method: AnyMethod) -> None:
     method.attach(network, 0)
     before = {name: parameter.detach().clone() for name, parameter in network.named_parameters() if parameter.requires_grad}
     network.train()
-    state = begin(network, 0.0, "", seed=1 if method.is_random else None)
+    state = begin(network, AdamW(weight_decay=0.0), "", seed=1 if method.is_random else None)
     for _ in range(2):
         take_step(state, Imitate(), tiny_rows(8), CUTS, 1e-2, 1.0)
     after = dict(network.named_parameters())

@@ -67,7 +67,7 @@ class Anchors:
 def digest(state: TrainState) -> str:
     """SHA-256 over the names, shapes and bits of the trained tensors and of the optimizer's, as hex."""
     found = hashlib.sha256()
-    tensors = {**trained_parameters(state.network), **optimizer_tensors(state.network, state.optimizer)}
+    tensors = {**trained_parameters(state.network), **optimizer_tensors(state.network, state.optimizers)}
     for name, tensor in sorted(tensors.items()):
         found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

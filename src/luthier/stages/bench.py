@@ -31,6 +31,7 @@ from luthier.text.batching import Layout
 from luthier.text.rows import Row
 from luthier.train.allocator import keep_freed_memory
 from luthier.train.loop import take_step
+from luthier.train.optim import AdamW
 from luthier.train.options import Train
 from luthier.train.plan import Plan
 from luthier.train.precision import choose_precision
@@ -54,8 +55,8 @@ class Asked:
     def recipe(self) -> Recipe:
         """The same as a recipe: what it leaves at its defaults, a run would leave there too."""
         train = Train(
-            batch_rows=self.batch, learning_rate=self.learning_rate, schedule="constant", warmup_frac=0.0, weight_decay=0.0, clip=1.0,
-            too_long="drop",
+            batch_rows=self.batch, learning_rate=self.learning_rate, schedule="constant", warmup_frac=0.0,
+            optimizer=AdamW(weight_decay=0.0), clip=1.0, too_long="drop",
         )  # fmt: skip
         method = Full() if self.full else LoRA(rank=RANK, alpha=ALPHA)
         data = Data(source=str(self.rows), format="jsonl")

@@ -88,6 +88,8 @@ class Recipe:
             yield "head.label_smoothing", f"is {self.head.label_smoothing}", "give a share from 0 up to, but not including, 1"
         if self.model.weights == "random" and isinstance(self.method, LoRA):
             yield "model.weights", "are random, and LoRA would leave them so", 'set [method] kind to "full"'
+        if self.train.optimizer.kind == "muon" and self.method.kind != "full":
+            yield "train.optimizer.kind", f'is for whole matrices, not for {self.method.kind}', 'set [method] kind to "full"'
         if not self.data.split.wants("validation") and self.train.patience is not None and "train.patience" in given:
             yield "train.patience", "has no effect without validation rows", "give [data.split] validation a share, or remove it"
         if not self.data.split.wants("validation") and self.train.evaluate_every is not None:

@@ -162,7 +162,7 @@ def start(recipe: Recipe, ready: Prepared, plan: Plan | Precision, fingerprint: 
         plan = decide(Subject(network, ready.objective, longest), cuts_for(recipe, ready), looked_at, precision)
     network.attention_kernel = plan.kernel
     options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
-    state = begin(network, options.weight_decay, fingerprint, seed if method.is_random else None)
+    state = begin(network, options.optimizer, fingerprint, seed if method.is_random else None)
     return Training(plan, state, stream, options, pooling)
 
 

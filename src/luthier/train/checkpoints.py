@@ -47,7 +47,7 @@ def save(state: TrainState, checkpoints: Path) -> Path:
     try:
         unfinished.mkdir(parents=True)
         _write(trained_parameters(state.network), unfinished / _TENSORS)
-        _write(optimizer_tensors(state.network, state.optimizer), unfinished / _OPTIMIZER)
+        _write(optimizer_tensors(state.network, state.optimizers), unfinished / _OPTIMIZER)
         clock: dict[str, Json] = {"format": 1, "step": state.step, "units": state.units, "fingerprint": state.fingerprint}
         write_json(unfinished / _STATE, clock)
         _sync(unfinished)
@@ -74,7 +74,7 @@ def restore(state: TrainState, checkpoints: Path) -> int | None:
             _remove(folder)
             continue
         load_tensors(state, folder)
-        load_optimizer_tensors(state.network, state.optimizer, _read(folder / _OPTIMIZER))
+        load_optimizer_tensors(state.network, state.optimizers, _read(folder / _OPTIMIZER))
         state.step, state.units = int(clock["step"]), int(clock["units"])
         return state.step
     return None

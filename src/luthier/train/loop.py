@@ -128,10 +128,11 @@ def take_step(
     norm = nn.utils.clip_grad_norm_(trained_parameters(network).values(), clip)
     said = {name: float(value) for name, value in sums.items()}
     _refuse_non_finite(said["loss_nats"], float(norm), state, rows)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
+    for optimizer in state.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
     state.step += 1
     state.units += len(rows)
     sizes = {

@@ -10,6 +10,7 @@ import pydantic
 from luthier.core.options import option
 from luthier.methods import AnyMethod
 from luthier.text.truncation import TooLong
+from luthier.train.optim import AdamW, AnyOptimizer
 
 Schedule: TypeAlias = Literal["cosine", "linear", "constant"]
 
@@ -31,9 +32,7 @@ class Train:
     warmup_frac: Annotated[float, pydantic.Field(ge=0, le=0.5)] = option(
         0.05, about="share of the steps in which the step size rises", why="the optimizer's first estimates are poor"
     )
-    weight_decay: Annotated[float, pydantic.Field(ge=0, lt=1)] = option(
-        0.01, about="how strongly matrices shrink, times the step size", why="slight; embeddings, norms and biases are spared"
-    )
+    optimizer: AnyOptimizer = option(AdamW(), about="how gradients become steps", why="the usual choice, for adapters too")
     clip: Annotated[float, pydantic.Field(gt=0)] = option(
         1.0,
         about="longest gradient (L2 norm) that is not shortened; a large number such as 1e9 shortens none",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from luthier.models.network import Network
-from luthier.train.optim import make_optimizer
+from luthier.train.optim import AnyOptimizer
 
 
 @dataclass
@@ -20,13 +20,13 @@ class TrainState:
     """
 
     network: Network
-    optimizer: torch.optim.Optimizer
+    optimizers: tuple[torch.optim.Optimizer, ...]
     fingerprint: str
     seed: int | None = None
     step: int = 0
     units: int = 0
 
 
-def begin(network: Network, weight_decay: float, fingerprint: str, seed: int | None = None) -> TrainState:
+def begin(network: Network, optimizer: AnyOptimizer, fingerprint: str, seed: int | None = None) -> TrainState:
     """The state before the first step of a network to which its method is attached."""
-    return TrainState(network, make_optimizer(network, weight_decay), fingerprint, seed)
+    return TrainState(network, optimizer.over(network), fingerprint, seed)

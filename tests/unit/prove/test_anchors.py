@@ -16,13 +16,14 @@ from luthier.text.stream import EpochStream
 from luthier.train import Train, begin, fit
 from luthier.train.checkpoints import steps_saved
 from luthier.train.journal import Journal, read_entries
+from luthier.train.optim import AdamW
 from luthier.train.state import TrainState
 
 
 def state_of() -> TrainState:
     network = tiny_network(torch.float32)
     LoRA(rank=2).attach(network, 0)
-    return begin(network, 0.01, "the fingerprint")
+    return begin(network, AdamW(weight_decay=0.01), "the fingerprint")
 
 
 def train(folder: Path, n_steps: int, stop_at: int | None = None, patience: int | None = None) -> None:
@@ -128,7 +129,7 @@ def test_a_digest_knows_each_bit_of_the_parameters_and_of_the_moments() -> None:
     second = digest(state)
     assert second != first
     parameter.grad = torch.ones_like(parameter)
-    state.optimizer.step()
+    state.optimizers[0].step()
     third = digest(state)
-    state.optimizer.state[parameter]["exp_avg"].view(-1)[0] *= 1 + 1e-6
+    state.optimizers[0].state[parameter]["exp_avg"].view(-1)[0] *= 1 + 1e-6
     assert len({first, second, third, digest(state)}) == 4

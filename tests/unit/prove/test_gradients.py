@@ -29,7 +29,7 @@ from luthier.text.batching import CutPlan
 from luthier.text.forest import Forest
 from luthier.text.rows import Row
 from luthier.train import begin, take_step
-from luthier.train.optim import trained_parameters
+from luthier.train.optim import AdamW, trained_parameters
 
 CUTS = CutPlan("forest", 400, 0)
 ROWS = tiny_rows(8, seed=3)
@@ -40,7 +40,7 @@ def trained(method: AnyMethod, n_scores: int = 0, n_steps: int = 5, rate: float 
     network = tiny_network(torch.float32, n_scores=n_scores, pooling="mean")
     method.attach(network, 0)
     objective = Classify(("a", "b", "c")) if n_scores else Imitate()
-    state = begin(network, 0.01, "")
+    state = begin(network, AdamW(weight_decay=0.01), "")
     for _ in range(n_steps):
         take_step(state, objective, rows_for(n_scores), CUTS, rate, 1.0)
     network.eval().requires_grad_(False)

@@ -19,6 +19,7 @@ from luthier.objectives import Imitate
 from luthier.stages.bench import Asked, Taken, bench, in_file_order, precision_name, read_chats
 from luthier.text.renderer import Renderer
 from luthier.text.rows import make_row
+from luthier.train.optim import AdamW
 
 FIELDS = [
     "peer", "versions", "workload", "model", "method", "precision", "layout", "options", "nodes_per_token", "rows_per_s",
@@ -64,8 +65,8 @@ def test_without_a_warm_up_the_first_step_counts_from_its_beginning() -> None:
 def test_what_is_measured_is_a_run_of_the_recipe_that_the_options_stand_for() -> None:
     recipe = Asked("sprout", Path("chats.jsonl"), batch=3, learning_rate=1e-3, seed=7).recipe()
     train = recipe.train
-    assert (train.batch_rows, train.learning_rate, train.schedule, train.warmup_frac, train.weight_decay, train.clip) == (
-        3, 1e-3, "constant", 0.0, 0.0, 1.0,
+    assert (train.batch_rows, train.learning_rate, train.schedule, train.warmup_frac, train.optimizer, train.clip) == (
+        3, 1e-3, "constant", 0.0, AdamW(weight_decay=0.0), 1.0,
     )  # fmt: skip
     assert recipe.method == LoRA(rank=16, alpha=32, targets="all-linear", dropout=0) and recipe.seed == 7
     assert Asked("sprout", Path("chats.jsonl"), full=True).recipe().method == Full()

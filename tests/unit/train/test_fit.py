@@ -25,6 +25,7 @@ from luthier.train import FitResult, Train, TrainState, begin, fit
 from luthier.train import checkpoints as saved
 from luthier.train.journal import Journal, read_entries, without_times
 from luthier.train.listeners import evaluate
+from luthier.train.optim import AdamW, AnyOptimizer, Muon
 
 FOREST = CutPlan("forest", 50, 0)
 
@@ -50,11 +51,16 @@ def stream(n: int = 20, epochs: float = 3.0, seed: int = 0) -> Asked:
 
 
 def state_of(
-    method: AnyMethod | None = None, dtype: torch.dtype = torch.float32, n_scores: int = 0, fingerprint: str = "one", seed: int = 0
+    method: AnyMethod | None = None,
+    dtype: torch.dtype = torch.float32,
+    n_scores: int = 0,
+    fingerprint: str = "one",
+    seed: int = 0,
+    optimizer: AnyOptimizer | None = None,
 ) -> TrainState:
     network = tiny_network(dtype, seed=seed, n_scores=n_scores)
     (method or Full()).attach(network, 0)
-    return begin(network, 0.01, fingerprint)
+    return begin(network, optimizer or AdamW(weight_decay=0.01), fingerprint)
 
 
 def run(folder: Path, state: TrainState | None = None, train: Train | None = None, **said: Any) -> tuple[FitResult, TrainState]:
@@ -102,7 +108,7 @@ def test_validation_counts_the_rows_that_are_classified_correctly_and_draws_noth
     for parameter in network.parameters():
         if parameter.requires_grad:
             torch.nn.init.normal_(parameter)
-    state = begin(network, 0.0, "")
+    state = begin(network, AdamW(weight_decay=0.0), "")
     rows = tiny_rows(9, seed=2, n_classes=3)
     found = evaluate(state, Classify(("a", "b", "c")), rows, FOREST)
     network.eval()
@@ -159,13 +165,15 @@ class Stopper:
             self.interruption.request()
 
 
-def test_an_interrupted_training_saves_its_last_step_and_goes_on_from_it_bit_for_bit(tmp_path: Path) -> None:
-    _, wanted = run(tmp_path / "straight", validation=tiny_rows(4))
+@pytest.mark.parametrize("optimizer", [AdamW(), Muon()], ids=lambda optimizer: optimizer.kind)
+def test_an_interrupted_training_saves_its_last_step_and_goes_on_from_it_bit_for_bit(optimizer: AnyOptimizer, tmp_path: Path) -> None:
+    _, wanted = run(tmp_path / "straight", state_of(optimizer=optimizer), validation=tiny_rows(4))
     interruption = Interruption()
-    asked = stream()
+    asked, said = stream(), {"validation": tiny_rows(4)}
     with pytest.raises(Interrupted, match="after step 7 of 12"):
-        run(tmp_path / "run", listeners=[Stopper(interruption, 7)], interruption=interruption, stream=asked, validation=tiny_rows(4))
-    result, state = run(tmp_path / "run", stream=asked, validation=tiny_rows(4))
+        stopper = Stopper(interruption, 7)
+        run(tmp_path / "run", state_of(optimizer=optimizer), listeners=[stopper], interruption=interruption, stream=asked, **said)
+    result, state = run(tmp_path / "run", state_of(optimizer=optimizer), stream=asked, **said)
     assert result.resumed_at == 7
     assert asked.steps == list(range(12)), "each step was given its rows once"
     assert state.units == wanted.units == 60

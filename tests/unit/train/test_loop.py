@@ -19,6 +19,7 @@ from luthier.text.batching import CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train import TrainState, take_step
 from luthier.train.loop import accumulate
+from luthier.train.optim import AdamW
 from luthier.train.state import begin
 
 LABELS = ("a", "b", "c")
@@ -34,8 +35,8 @@ def started(method: AnyMethod, objective: AnyObjective) -> TrainState:
     for parameter in network.parameters():
         if parameter.requires_grad and not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1, generator=draw)
-    state = begin(network, 0.0, "a fingerprint")
-    state.optimizer = torch.optim.SGD([parameter for parameter in network.parameters() if parameter.requires_grad], lr=1.0)
+    state = begin(network, AdamW(weight_decay=0.0), "a fingerprint")
+    state.optimizers = (torch.optim.SGD([parameter for parameter in network.parameters() if parameter.requires_grad], lr=1.0),)
     return state
 
 

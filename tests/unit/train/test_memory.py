@@ -25,6 +25,7 @@ from luthier.train.allocator import keep_freed_memory
 from luthier.train.costs import at_rest
 from luthier.train.decide import Subject, decide
 from luthier.train.loop import take_step
+from luthier.train.optim import AdamW
 from luthier.train.precision import Precision
 from luthier.train.state import begin
 from tests.tiny import tiny_network
@@ -38,7 +39,7 @@ draw = np.random.default_rng(1)
 steps = [[make_row(draw.integers(0, 2000, 100).tolist(), [0.0] * 50 + [1.0] * 50, id=str(i)) for i in range(24)] for _ in range(4)]
 before = at_rest(network)
 plan = decide(Subject(network, Imitate(), 100), CutPlan("forest", 8192, 0), steps, Precision("float32", ""))
-state = begin(network, 0.0, "")
+state = begin(network, AdamW(weight_decay=0.0), "")
 for rows in steps:
     take_step(state, Imitate(), rows, plan.cuts, 1e-3, 1.0)
 held = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE

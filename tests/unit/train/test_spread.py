@@ -20,6 +20,7 @@ from luthier.text.batching import Batch, CutPlan
 from luthier.text.rows import Row
 from luthier.train import TrainState, begin
 from luthier.train.listeners import evaluate
+from luthier.train.optim import AdamW
 from luthier.train.spread import Spread, remembered, spread_over
 
 CUTS = [CutPlan("forest", 50, 0), CutPlan("packed", 50, 0), CutPlan("padded", 90, 0)]
@@ -31,7 +32,7 @@ def state_of(objective: AnyObjective) -> TrainState:
     if network.head is not None:
         torch.nn.init.normal_(network.head.linear.weight)
     Full().attach(network, 0)
-    return begin(network, 0.01, "one")
+    return begin(network, AdamW(weight_decay=0.01), "one")
 
 
 def examples(n: int) -> list[list[Row]]:

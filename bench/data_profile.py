@@ -1,7 +1,7 @@
 """The profile of data: time and memory by the number of rows, and how many planted odd rows are among the ten strangest.
 
-    python bench/profile.py sizes --rows 10000 100000 1000000
-    python bench/profile.py odd --shared ../shared --seeds 5
+    python bench/data_profile.py sizes --rows 10000 100000 1000000
+    python bench/data_profile.py odd --shared ../shared --seeds 5
 
 `sizes` makes rows of about 1,000 characters and prints, for each number of rows in a process of its own, seconds of processor time
 and the peak of memory above what the imports take. `odd` plants two rows of each kind of oddity, made anew by seed, into real sets, and
