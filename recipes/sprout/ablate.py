@@ -51,7 +51,7 @@ class Trial:
     settings: Mapping[str, object] = field(default_factory=dict)
 
 
-CENTRE = Trial("centre", "4,096 pieces, 256 wide, 8 layers, tied, all sets, learning rate 2e-3, 16 rows a step, windows of 512")
+CENTRE = Trial("centre", "4,096 pieces, 256 wide, 8 layers, tied, all sets, Muon, learning rate 2e-3, 16 rows a step, windows of 512")
 
 
 def _without(left_out: str) -> Trial:
@@ -74,6 +74,8 @@ TRIALS = {
         Trial("batch-8", "8 rows a step", settings={"train.batch_rows": 8}),
         Trial("batch-32", "32 rows a step", settings={"train.batch_rows": 32}),
         Trial("window-1024", "windows of 1,024 tokens", settings={"train.max_tokens": 1024}),
+        Trial("window-256", "windows of 256 tokens, 32 rows a step", settings={"train.max_tokens": 256, "train.batch_rows": 32}),
+        Trial("adamw", "AdamW for all parameters instead of Muon for the matrices", settings={"train.optimizer.kind": "adamw"}),
     )
 }
 
