@@ -14,11 +14,11 @@ from luthier.evaluate.answers import Answer, Gold, System
 from luthier.evaluate.bca import bca_interval
 from luthier.evaluate.calibration_interval import calibration_interval
 from luthier.evaluate.compare import compare
-from luthier.evaluate.estimates import few
+from luthier.evaluate.estimates import FEW_ROWS, few
 from luthier.evaluate.intervals import estimate
 from luthier.evaluate.metrics import metric_named
 from luthier.evaluate.metrics.bleu import Bleu
-from luthier.evaluate.metrics.calibration_error import EDGES, columns_of
+from luthier.evaluate.metrics.calibration_error import EDGES, CalibrationError, columns_of
 from luthier.evaluate.metrics.metric import Floats, Metric, ratio
 from luthier.evaluate.resampling import Clusters
 from luthier.evaluate.shares import grouped_share_interval
@@ -47,13 +47,15 @@ class Scores:
     truth: float
     ends: Ends
     grouped: bool = False
+    few_below: int = FEW_ROWS
 
     def interval(self, n: int, seed: int) -> Found:
         """Whether the interval over n units holds the truth; the number of rows is the last column where there are groups."""
         sums = self.draw(np.random.default_rng([seed, n]), n)
         n_rows = sums[:, -1].astype(np.int64) if self.grouped else np.ones(n, dtype=np.int64)
         low, high = self.ends(Clusters(sums, n_rows), np.random.default_rng([seed, n, 1]))
-        return Found(low <= self.truth <= high, high - low, few(int(n_rows.sum()), n if self.grouped else None))
+        marked = n_rows.sum() < self.few_below or few(int(n_rows.sum()), n if self.grouped else None)
+        return Found(low <= self.truth <= high, high - low, bool(marked))
 
 
 def bootstrapped(values: Callable[[Floats], Floats], limits: tuple[float, float]) -> Ends:
@@ -113,7 +115,7 @@ def calibration(chance: Callable[[Floats], Floats]) -> Scores:
     said = (np.arange(1_000_000) + 0.5) / 1_000_000
     gaps = (said - chance(said)) * beta.pdf(said, *SURE) / len(said)
     truth = np.abs(np.bincount(np.searchsorted(EDGES[1:-1], said), gaps)).sum()
-    return Scores(draw, float(truth), calibration_interval)
+    return Scores(draw, float(truth), calibration_interval, few_below=CalibrationError.few_rows)
 
 
 def of_corpus(metric: Metric, draw: Draw) -> Scores:

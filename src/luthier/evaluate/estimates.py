@@ -27,15 +27,16 @@ class Estimate:
     n_unjudged: int
     method: str | None
     n_groups: int | None = None
+    few_below: int = FEW_ROWS
 
     @property
     def few(self) -> bool:
-        """Whether there are under 100 rows or 30 groups: such intervals are wide and promise a little too much."""
-        return few(self.n, self.n_groups)
+        """Whether there are under 30 groups or `few_below` rows, usually 100: such intervals are wide and not quite what they promise."""
+        return self.n < self.few_below or few(self.n, self.n_groups)
 
     def as_dict(self) -> dict[str, Json]:
         """The fields of the report contract."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "n_groups"}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in ("n_groups", "few_below")}
 
 
 @dataclass(frozen=True)

@@ -47,10 +47,10 @@ def estimate(
     value = value_of(metric, statistics)
     n, n_unjudged = int(keep.sum()), int((~keep).sum())
     if value is None:
-        return Estimate(None, None, None, n, n_unjudged, None)
+        return Estimate(None, None, None, n, n_unjudged, None, few_below=metric.few_rows)
     clusters = clusters_of([row for row, kept in zip(gold, keep, strict=True) if kept], statistics[keep])
     low, high, method = interval_of(metric, value, clusters, seed, confidence)
-    return Estimate(value, low, high, n, n_unjudged, method, clusters.n_units if clusters.grouped else None)
+    return Estimate(value, low, high, n, n_unjudged, method, clusters.n_units if clusters.grouped else None, metric.few_rows)
 
 
 def interval_of(metric: Metric, value: float, clusters: Clusters, seed: int, confidence: float = CONFIDENCE) -> tuple[float, float, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, all_wrong, marks, ratio
 
 
@@ -19,6 +20,7 @@ class Accuracy:
     higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = True
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(right, 1) per row."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.loss import nats_and
 from luthier.evaluate.metrics.metric import Floats, ratio
 
@@ -25,6 +26,7 @@ class BitsPerByte:
     higher_is_better: ClassVar[bool | None] = False
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(bits, bytes) per row; a row without bytes or without a finite loss cannot be judged."""

@@ -11,6 +11,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats
 
 MAX_ORDER = 4
@@ -36,6 +37,7 @@ class Bleu:
     higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 100.0)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """Per row: hits of each order, n-grams of each order in the reply, words of the reply, words of the truth, 1."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
@@ -26,6 +27,7 @@ class Brier:
     higher_is_better: ClassVar[bool | None] = False
     range: ClassVar[tuple[float, float]] = (0.0, 2.0)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(distance, 1) per row; unjudged where there is no answer, or not the probabilities of all labels, which sum to 1."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
@@ -27,6 +28,7 @@ class Length:
     higher_is_better: ClassVar[bool | None] = None
     range: ClassVar[tuple[float, float]] = (0.0, math.inf)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(characters of the reply, characters of the truth) per row."""

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
@@ -27,6 +28,7 @@ class MacroF1:
     higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """Per row and label: 1 where the label is both true and said, then how often it is true or said (0, 1, 2)."""

@@ -30,6 +30,8 @@ class Metric(Protocol):
     """The least and the greatest value there can be; infinite where there is no bound."""
     is_proportion: ClassVar[bool]
     """Whether the value is a count of rows divided by the number of rows."""
+    few_rows: ClassVar[int]
+    """Under so many rows its interval is marked as one of few rows."""
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """One line of sufficient statistics per row, rows × k; a row that cannot be judged is a line of NaN."""

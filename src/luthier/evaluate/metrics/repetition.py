@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 ORDER = 4
@@ -33,6 +34,7 @@ class Repetition:
     higher_is_better: ClassVar[bool | None] = False
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(share, 1) per row."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 
@@ -35,6 +36,7 @@ class RougeL:
     higher_is_better: ClassVar[bool | None] = True
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """(F, 1) per row."""
