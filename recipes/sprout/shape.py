@@ -32,7 +32,7 @@ class Shape:
 
     vocabulary: int = 8192
     width: int = 256
-    layers: int = 6
+    layers: int = 7
     tied: bool = True
 
     @property
