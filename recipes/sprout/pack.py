@@ -57,6 +57,7 @@ class Leg:
     epochs: float
     threads: int
     precision: str
+    optimizer: str
 
 
 def leg(folder: Path) -> Leg:
@@ -68,6 +69,7 @@ def leg(folder: Path) -> Leg:
     return Leg(
         run.name, len(steps), sum(one["n_tokens"] for one in steps), sum(one["seconds"] for one in steps), max(one["lr"] for one in steps),
         train.batch_rows, train.epochs, int(plan["threads"]), str(plan["precision"]["name"]),
+        train.optimizer.kind,
     )  # fmt: skip
 
 
