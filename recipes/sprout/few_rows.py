@@ -50,9 +50,9 @@ SIZES = ("5", "10", "20", "40", "all")
 SEEDS = (0, 1, 2)
 SYSTEMS = ("classical", "sprout", "twin", "lora")
 N_VALIDATION = 2
-EPOCHS = {"5": 32, "10": 24, "20": 16, "40": 12, "all": 8}
+EPOCHS = {"5": 24, "10": 16, "20": 12, "40": 10, "all": 10}
 """Passes over the rows, the same for each network: fewer rows need more of them, and validation rows keep the best checkpoint."""
-RATES = {"sprout": 1e-3, "twin": 1e-3, "lora": 4e-3}
+RATES = {"sprout": 3e-3, "twin": 3e-3, "lora": 4e-3}
 RECIPE = '''name = "{name}"
 [goal]
 task = "classify"
@@ -71,6 +71,10 @@ base = "sprout"
 label_smoothing = 0.1
 [method]
 kind = "full"
+[train]
+batch_rows = 64
+[train.optimizer]
+kind = "muon"
 '''
 
 

@@ -230,13 +230,15 @@ def _training(task: Task) -> list[str]:
         'base = "sprout"            # or a folder, or a hub id such as "Qwen/Qwen3-0.6B"',
         "",
         "[method]",
-        'kind = "lora"              # or "full"',
+        'kind = "full"              # sprout is small; take "lora" for a larger base',
         "",
         "[train]",
-        "epochs = 3",
+        "epochs = 5",
+        "learning_rate = 2e-3       # what suits sprout: leave this and the optimizer out for another base",
     ]
-    cut = ['too_long = "cut"          # rows longer than the model reads lose their oldest context, never their reply']
-    return [*lines, *([] if task == "pretrain" else cut), ""]
+    cut = ['too_long = "cut"           # rows longer than the model reads lose their oldest context, never their reply']
+    optimizer = ["", "[train.optimizer]", 'kind = "muon"']
+    return [*lines, *([] if task == "pretrain" else cut), *optimizer, ""]
 
 
 def _key(name: str) -> str:
