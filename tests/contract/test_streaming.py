@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contract.test_steps import data_sets, step_of
 
-from luthier.core.errors import LuthierError, LuthierErrors
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text, from_record
 from luthier.core.messages import Message
 from luthier.data import streaming
@@ -29,7 +27,7 @@ from luthier.data.spool import from_line
 from luthier.data.steps import AnyRowStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, Whitespace
 from luthier.data.streamed import Streamed, Work
 from luthier.data.streaming import clean_on_disk
-from luthier.data.workers import Pieces
+from luthier.data.workers import Local
 
 __all__ = ["step_of"]
 Steps = Sequence[RowStep | KeyStep | SetStep]
@@ -221,7 +219,7 @@ def test_what_is_whole_is_not_done_again(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_worker_processes_do_the_same(tmp_path: Path) -> None:
     rows = family(random.Random(8), 300)
-    streamed = clean_on_disk(lambda: iter(rows), DEFAULT_STEPS, Work(tmp_path, n_workers=2, rows_in_shard=20))
+    streamed = clean_on_disk(lambda: iter(rows), DEFAULT_STEPS, Work(tmp_path, engine=Local(2), rows_in_shard=20))
     assert_same(streamed, clean(rows, DEFAULT_STEPS), len(rows))
 
 
@@ -239,47 +237,6 @@ def test_after_all_steps_rows_can_still_be_dropped_by_their_ids(tmp_path: Path) 
 @pytest.mark.parametrize("kind", get_args(AnyRowStep))
 def test_a_row_step_can_be_handed_to_another_process(kind: Any, step_of: Callable[[Any], Any]) -> None:
     assert pickle.loads(pickle.dumps(step_of(kind))) == step_of(kind)
-
-
-@dataclass(frozen=True)
-class Touching:
-    """Writes down which process did a piece, or fails at it."""
-
-    folder: Path
-
-    def __call__(self, piece: str) -> None:
-        if piece == "refuse":
-            raise LuthierErrors((LuthierError("a.csv:1", "is torn", "mend it"), LuthierError("a.csv:2", "is torn", "mend it")))
-        if piece == "break":
-            raise ZeroDivisionError("ours")
-        if piece == "die":
-            os._exit(3)
-        print("a step that prints does no harm")
-        (self.folder / piece).write_text(str(os.getpid()))
-
-
-@pytest.mark.slow
-def test_pieces_are_shared_out_and_all_are_done(tmp_path: Path) -> None:
-    pieces = [str(i) for i in range(20)]
-    done: list[str] = []
-    Pieces(Touching(tmp_path), 2).work(pieces, done.append)
-    assert sorted(done) == sorted(pieces)
-    by = [int((tmp_path / piece).read_text()) for piece in pieces]
-    assert by[:4] == [os.getpid()] * 4 and os.getpid() not in by[4:] and len(set(by[4:])) == 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("piece", "error", "said"), [("refuse", LuthierErrors, "a.csv:1"), ("break", RuntimeError, "ours"), ("die", LuthierError, "code 3")]
-)
-def test_what_goes_wrong_in_a_worker_is_raised_here(piece: str, error: type[Exception], said: str, tmp_path: Path) -> None:
-    with pytest.raises(error, match=said):
-        Pieces(Touching(tmp_path), 2).work([*"abcdefgh", piece, *"ijkl"], lambda done: None)
-
-
-def test_few_pieces_start_no_process(tmp_path: Path) -> None:
-    Pieces(Touching(tmp_path), 8).work([*"abcd"], lambda done: None)
-    assert {(tmp_path / piece).read_text() for piece in "abcd"} == {str(os.getpid())}
 
 
 def test_shards_are_cut_by_their_text_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

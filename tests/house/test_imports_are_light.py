@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "luthier"
-HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft"}
+HEAVY = {"torch", "transformers", "sklearn", "matplotlib", "polars", "scipy", "trafilatura", "peft", "ray"}
 CORE = sorted(f"luthier.core.{path.stem}" for path in (SOURCE / "core").glob("*.py") if path.stem != "__init__")
 REPORT = """
 import json, sys

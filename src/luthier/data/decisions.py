@@ -121,6 +121,16 @@ class NeedsTools(Protocol):
 
 
 @runtime_checkable
+class MayKeepKeys(Protocol):
+    """A step that may make or read a key in the folder of secrets, which all processes that run it then have to see."""
+
+    @property
+    def keeps_key(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+@runtime_checkable
 class NamesFiles(Protocol):
     """A step that reads files which the recipe names, so that the result depends on what stands in them."""
 

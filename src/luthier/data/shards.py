@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
 from luthier.data.alike import Sketched
-from luthier.data.decisions import ComparesTexts, KeyStep, RowStep, ready
+from luthier.data.decisions import ComparesTexts, KeyStep, MayKeepKeys, RowStep, ready
 from luthier.data.erased import ErasedRow
 from luthier.data.pipeline import DroppedRow, KeptRow, one_by_one
 from luthier.data.prepared import bad_record, dropped_record, erased_record
@@ -54,6 +54,12 @@ class RowWork:
     steps: tuple[RowStep, ...]
     tools: Tools
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Folders beside the shards' that have to be the same wherever it is done."""
+        keeps_key = any(isinstance(step, MayKeepKeys) and step.keeps_key for step in self.steps)
+        return (self.tools.secrets,) if keeps_key and self.tools.secrets is not None else ()
+
     @cached_property
     def _ready(self) -> tuple[RowStep, ...]:
         """The steps with their tools; made once a process, for that may mean to read files."""
@@ -89,6 +95,11 @@ class KeyWork:
     step: KeyStep
     tools: Tools
     words: int
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """None beside the shards'."""
+        return ()
 
     @cached_property
     def _ready(self) -> KeyStep:

@@ -12,6 +12,7 @@ from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
 from luthier.core.options import option, required
 from luthier.data.columns import Sample, listing, lookup
+from luthier.data.engine import EngineName
 from luthier.data.ids import RowIds, record_hash, unique_id_column
 from luthier.data.opening import refuse_changed
 from luthier.data.readers import Parquet, PlainText
@@ -63,6 +64,12 @@ class Data:
     split: AnySplit = option(Split(), about="how the rows are parted", why="a tenth each to choose by and to judge by")
     split_from: str | None = option(
         None, about="a run, or its folder, whose sides are taken over, so that both are judged on the same rows", why="sides of its own"
+    )
+    engine: EngineName = option(
+        "local",
+        about="what the work is spread over: processes of this machine, or Ray, on the cluster that RAY_ADDRESS names or on this machine; "
+        "the rows are the same",
+        why="there is nothing to install or to start",
     )
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,8 @@ def kept_row(line: bytes) -> KeptRow:
 
 def write_whole(path: Path, content: Iterable[bytes]) -> None:
     """Write a file that is there only when it is whole; two processes may do so at once, if they write the same."""
-    part = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
+    # Not by the process's number, which processes of two machines may have in common.
+    part = path.with_name(f"{path.name}.{uuid4().hex}{_PART}")
     with open(part, "wb") as file:
         file.writelines(content)
         file.flush()

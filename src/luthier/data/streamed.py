@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from luthier.core.examples import AnyExample
 from luthier.core.progress import Bar, progress
 from luthier.data.decisions import Dropped
+from luthier.data.engine import Engine
 from luthier.data.pipeline import DroppedRow, KeptRow, dropped_row
 from luthier.data.prepared import dropped_record
-from luthier.data.shards import DROPPED, Shard
+from luthier.data.shards import DROPPED, KeyWork, RowWork, Shard
 from luthier.data.spool import Spool, from_line, kept_row, to_line, write_whole
 from luthier.data.texts import Texts
-from luthier.data.workers import Pieces
+from luthier.data.workers import HERE
 
 ROWS_IN_SHARD = 2000
 _SHOWN_FROM = 8000
@@ -32,21 +33,21 @@ class Work:
 
     Attributes:
         folder: holds what is done so far; whoever gives it sees to it that it is of the same rows and steps.
-        n_workers: processes that row steps and keys are spread over.
+        engine: what row steps and keys are spread over.
         rows_in_shard: rows of which a shard is made, unless they are long.
         pause: called between two pieces; it raises where somebody has asked to stop.
 
     """
 
     folder: Path
-    n_workers: int = 1
+    engine: Engine = HERE
     rows_in_shard: int = ROWS_IN_SHARD
     pause: Callable[[], None] = lambda: None
 
-    def do(self, pieces: Iterable[Shard], do: Callable[[Shard], None], label: str, total: int | None) -> None:
+    def do(self, pieces: Iterable[Shard], do: RowWork | KeyWork, label: str, total: int | None) -> None:
         """Do something to each piece, and show how far it has come."""
         with self.shown(label, total) as advance:
-            Pieces(do, self.n_workers).work(pieces, lambda piece: advance(piece.n_rows))
+            self.engine.work(do, pieces, lambda piece: advance(piece.n_rows), (self.folder, *do.folders))
 
     @contextlib.contextmanager
     def shown(self, label: str, total: int | None) -> Iterator[Callable[[int], None]]:

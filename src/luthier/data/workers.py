@@ -15,14 +15,17 @@ import struct
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Generic, TypeVar
+from pathlib import Path
+from typing import IO, Any, Generic, TypeAlias
 
 from luthier.core import fresh
 from luthier.core.errors import LuthierError, LuthierErrors
+from luthier.data.engine import P
 
-T = TypeVar("T")
+Answer: TypeAlias = tuple[str, Any]
+"""What became of a piece: ("done", None), ("refused", the errors that were raised) or ("failed", a traceback)."""
 _LENGTH = struct.Struct("<Q")
 _FIRST_HERE = 4
 """So many pieces are done here before workers are started, which takes them about a second."""
@@ -36,23 +39,22 @@ def usable_processors() -> int:
 
 
 @dataclass(frozen=True)
-class Pieces(Generic[T]):
-    """What is done to each piece: `do(piece)`, which must be picklable, as the pieces must, and say all in files that it writes."""
+class Local:
+    """Pieces are done by this process, and by further ones of this machine where there are more than a few."""
 
-    do: Callable[[T], None]
     n_workers: int = 1
 
-    def work(self, pieces: Iterable[T], done: Callable[[T], None]) -> None:
-        """Do all of them, in any order; `done` is told of each, and raises where somebody has asked to stop."""
+    def work(self, do: Callable[[P], None], pieces: Iterable[P], done: Callable[[P], None], folders: Sequence[Path]) -> None:
+        """Do all of them; see `Engine`. All processes are of this machine, and see what this one sees."""
         with contextlib.ExitStack() as stack:
-            crew: _Crew[T] | None = None
+            crew: _Crew[P] | None = None
             for k, piece in enumerate(pieces):
                 if self.n_workers == 1 or k < _FIRST_HERE:
-                    self.do(piece)
+                    do(piece)
                     done(piece)
                     continue
                 if crew is None:
-                    crew = stack.enter_context(_Crew(self.do, self.n_workers))
+                    crew = stack.enter_context(_Crew(do, self.n_workers))
                 for finished in crew.give(piece):
                     done(finished)
             if crew is not None:
@@ -60,25 +62,26 @@ class Pieces(Generic[T]):
                     done(finished)
 
 
-class _Crew(Generic[T]):
+HERE = Local()
+
+
+class _Crew(Generic[P]):
     """Worker processes, each with one piece at a time."""
 
-    def __init__(self, do: Callable[[T], None], n_workers: int) -> None:
-        words = fresh.command("luthier.data.workers")
-        # What this process can import, a worker can: a step may be of somebody else's making.
-        there = fresh.environment(PYTHONPATH=os.pathsep.join(one or os.getcwd() for one in sys.path), OMP_NUM_THREADS="1")
+    def __init__(self, do: Callable[[P], None], n_workers: int) -> None:
+        words, there = fresh.command("luthier.data.workers"), fresh.environment(**of_a_worker())
         self._workers = [
             subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=there)  # noqa: S603 - ours
             for _ in range(n_workers)
         ]
         self._idle = list(self._workers)
-        self._at_work: dict[int, tuple[subprocess.Popen[bytes], T]] = {}
+        self._at_work: dict[int, tuple[subprocess.Popen[bytes], P]] = {}
         self._selector = selectors.DefaultSelector()
         for worker in self._workers:
             _send(_pipe(worker.stdin), do)
             self._selector.register(_pipe(worker.stdout), selectors.EVENT_READ, worker)
 
-    def __enter__(self) -> _Crew[T]:
+    def __enter__(self) -> _Crew[P]:
         return self
 
     def __exit__(self, *of_error: object) -> None:
@@ -90,7 +93,7 @@ class _Crew(Generic[T]):
                 with contextlib.suppress(OSError):
                     _pipe(pipe).close()
 
-    def give(self, piece: T) -> Iterator[T]:
+    def give(self, piece: P) -> Iterator[P]:
         """Hand a piece to a worker, as soon as there is an idle one; the pieces that are finished until then."""
         while not self._idle:
             yield from self._collect()
@@ -101,12 +104,12 @@ class _Crew(Generic[T]):
         except BrokenPipeError:
             self._lost(worker)
 
-    def finish(self) -> Iterator[T]:
+    def finish(self) -> Iterator[P]:
         """The pieces that are still being worked on, when they are finished."""
         while self._at_work:
             yield from self._collect()
 
-    def _collect(self) -> Iterator[T]:
+    def _collect(self) -> Iterator[P]:
         for key, _ in self._selector.select():
             worker = key.data
             try:
@@ -115,12 +118,38 @@ class _Crew(Generic[T]):
                 self._lost(worker)
             _, piece = self._at_work.pop(worker.pid)
             self._idle.append(worker)
-            _raise(answer)
+            raise_told(answer)
             yield piece
 
     def _lost(self, worker: subprocess.Popen[bytes]) -> None:
         problem = f"a process that worked on them ended by itself (code {worker.wait()}), as when memory has run out"
         raise LuthierError("the rows", problem, "free memory, and give the same command again: it goes on from here")
+
+
+def of_a_worker() -> dict[str, str]:
+    """The environment that is particular to workers: what this process can import, they can, for a step may be of anybody's making."""
+    return {"PYTHONPATH": os.pathsep.join(one or os.getcwd() for one in sys.path), "OMP_NUM_THREADS": "1"}
+
+
+def answer_to(do: Callable[[P], None], piece: P) -> Answer:
+    """Do a piece in a worker; what became of it, as it can be told to another process."""
+    try:
+        do(piece)
+    except LuthierError as error:
+        return "refused", [(one.where, one.problem, one.fix) for one in error.errors]
+    except Exception:
+        return "failed", traceback.format_exc()
+    return "done", None
+
+
+def raise_told(answer: Answer) -> None:
+    """Raise what was raised in a worker."""
+    how, told = answer
+    if how == "refused":
+        errors = tuple(LuthierError(*one) for one in told)
+        raise errors[0] if len(errors) == 1 else LuthierErrors(errors)
+    if how == "failed":
+        raise RuntimeError(f"in a worker process:\n{told}")
 
 
 def serve() -> None:
@@ -131,26 +160,9 @@ def serve() -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         do = _receive(pipe_in)
         while True:
-            piece = _receive(pipe_in)
-            try:
-                do(piece)
-                answer: tuple[str, Any] = ("done", None)
-            except LuthierError as error:
-                answer = ("refused", [(one.where, one.problem, one.fix) for one in error.errors])
-            except Exception:
-                answer = ("failed", traceback.format_exc())
-            _send(pipe_out, answer)
+            _send(pipe_out, answer_to(do, _receive(pipe_in)))
     # A half-written answer to a parent that is gone is of no use to anybody.
     os._exit(0)
-
-
-def _raise(answer: tuple[str, Any]) -> None:
-    how, told = answer
-    if how == "refused":
-        errors = tuple(LuthierError(*one) for one in told)
-        raise errors[0] if len(errors) == 1 else LuthierErrors(errors)
-    if how == "failed":
-        raise RuntimeError(f"in a worker process:\n{told}")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -11,7 +11,9 @@ from pathlib import Path
 from luthier.core.errors import LuthierError
 from luthier.core.files import DamagedFileError, read_json, write_json
 from luthier.core.runs import fingerprint
+from luthier.data.engine import Engine
 from luthier.data.streamed import ROWS_IN_SHARD, Work
+from luthier.data.workers import HERE
 
 FOLDER = ".work"
 FORMAT = 1
@@ -24,7 +26,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 def workplace(
     home: Path,
     made_for: str | None = None,
-    n_workers: int = 1,
+    engine: Engine = HERE,
     rows_in_shard: int = ROWS_IN_SHARD,
     pause: Callable[[], None] = lambda: None,
 ) -> Iterator[Work]:
@@ -35,7 +37,7 @@ def workplace(
     Args:
         home: the run's `data` folder.
         made_for: a hash of everything that the work depends on; None for work that nobody will go on with.
-        n_workers: as in `Work`, and so the others.
+        engine: as in `Work`, and so the others.
         rows_in_shard: see there.
         pause: see there.
 
@@ -48,7 +50,7 @@ def workplace(
             _remove(folder)
             folder.mkdir(parents=True)
             write_json(folder / _MARK, {"mark": mark})
-        yield Work(folder, n_workers, rows_in_shard, pause)
+        yield Work(folder, engine, rows_in_shard, pause)
     except LuthierError:
         _remove(folder)
         with contextlib.suppress(OSError):

@@ -24,9 +24,10 @@ from luthier.core.progress import duration
 from luthier.core.runs import Run
 from luthier.data.profile.page import profile_page
 from luthier.data.profile.troubles import Trouble, troubles_of
-from luthier.data.workers import usable_processors
+from luthier.data.workers import Local, usable_processors
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.beside import beside_of
+from luthier.stages.engines import refuse_engine
 from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.profile import about, model_of, power_of, profiled
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, defaulted, load_recipe
@@ -143,6 +144,7 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path, page: Path | 
     """
     recipe = load_recipe(path, overrides)
     verify(recipe.data)
+    refuse_engine(recipe)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(runs / recipe.name)
         beside = beside_of(recipe, run, runs)
@@ -151,7 +153,7 @@ def check_recipe(path: Path, overrides: Sequence[str], runs: Path, page: Path | 
             shutil.copy(run.split, Path(folder) / "data" / run.split.name)
             if run.kept.is_file():
                 (Path(folder) / "data" / run.kept.name).symlink_to(run.kept.resolve())
-        shape, making = SHAPE_OF_TASK[recipe.goal.task], Making(n_workers=usable_processors())
+        shape, making = SHAPE_OF_TASK[recipe.goal.task], Making(engine=Local(usable_processors()))
         found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, Path(folder), beside, tools_of(recipe), making)
         looked = profiled(recipe, Path(folder) / "data", model_of(recipe))
         power = power_of(recipe, Path(folder))

@@ -17,6 +17,7 @@ from luthier.core.secret_keys import secrets_folder
 from luthier.data import prepared, versions
 from luthier.data.additions import Additions, going
 from luthier.data.certificate import Certificate, certify
+from luthier.data.engine import Engine
 from luthier.data.erased import Erased, ErasedRow
 from luthier.data.facts import Account, Written, account, facts, write_large_json
 from luthier.data.parting import Settled, columns_of, drops, part, refuse_strangers, settle
@@ -30,6 +31,7 @@ from luthier.data.steps import label_errors
 from luthier.data.streamed import ROWS_IN_SHARD, Streamed, Work
 from luthier.data.streaming import clean_on_disk
 from luthier.data.tools import NO_TOOLS, Tools
+from luthier.data.workers import HERE
 from luthier.data.workplace import workplace
 
 
@@ -85,14 +87,14 @@ class Making:
     Attributes:
         made_for: a hash of all that the result depends on, by which a killed process's work is known again; None for work that
             nobody goes on with.
-        n_workers: processes for row steps and keys.
+        engine: what row steps and keys are spread over.
         rows_in_shard: rows that are worked on at once.
         pause: called between two pieces of work; it raises where somebody has asked to stop.
 
     """
 
     made_for: str | None = None
-    n_workers: int = 1
+    engine: Engine = HERE
     rows_in_shard: int = ROWS_IN_SHARD
     pause: Callable[[], None] = lambda: None
 
@@ -128,7 +130,7 @@ def prepare(
     recognised = recognise(data, task_shape)
     before = file_hash(home / prepared.SPLIT) if settled.recorded.sides and (home / prepared.SPLIT).is_file() else ""
     made_for = None if making.made_for is None else f"{making.made_for} {before}"
-    with workplace(home, made_for, making.n_workers, making.rows_in_shard, making.pause) as work:
+    with workplace(home, made_for, making.engine, making.rows_in_shard, making.pause) as work:
         elders = settled.recorded.sides.keys()
         secrets = tools.secrets or secrets_folder()
         tools = replace(tools, home=home, secrets=secrets, seed=seed, elders=elders, group=data.group)

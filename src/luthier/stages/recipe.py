@@ -13,6 +13,7 @@ import pydantic
 from luthier.core.errors import LuthierError
 from luthier.core.loading import Default, defaults, load, option, read_given, required
 from luthier.core.runs import is_run
+from luthier.data.decisions import SetStep
 from luthier.data.pipeline import Prepare
 from luthier.data.source import Data
 from luthier.evaluate.metrics import TUNED, Task
@@ -98,6 +99,8 @@ class Recipe:
             for name, section, default in (("method", self.method, LoRA()), ("train", self.train, Train()), ("head", self.head, Head())):
                 if section != default:
                     yield name, f"has no effect: rows of the task {self.goal.task} can be prepared, and not be tuned on yet", "remove it"
+        if self.data.engine != "local" and all(isinstance(step, SetStep) for step in self.prepare.steps):
+            yield "data.engine", "has no effect: no step works on rows apart from one another", "remove it"
         if self.goal.task == "pretrain" and self.train.too_long != "error":
             yield "train.too_long", "has no effect on plain text, which is cut into windows that fit", "remove it"
 

@@ -18,13 +18,13 @@ from luthier.core.loading import dump
 from luthier.core.proofs import Proofs, proofs_from
 from luthier.core.runs import Run
 from luthier.data.steps import TokenLength
-from luthier.data.workers import usable_processors
 from luthier.data.workplace import clear
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage
 from luthier.stages import prove as prove_stage
 from luthier.stages.beside import beside_hashes, beside_of
+from luthier.stages.engines import engine_of
 from luthier.stages.evaluate import Sides, evaluate_run
 from luthier.stages.prepare import Making, load_side, prepare
 from luthier.stages.profile import profile_stage
@@ -86,8 +86,8 @@ def run_prepare(job: Job) -> dict[str, Json]:
     """Rows in, kept and dropped rows out; gives the object of `luthier prepare --json`."""
     recipe = job.recipe
     inputs: dict[str, Json] = {
-        # The licence changes no row; it only stands on the model card.
-        "data": {name: value for name, value in asdict(recipe.data).items() if name != "licence"},
+        # The licence changes no row, it only stands on the model card; nor does it matter to the rows what engine the work is done on.
+        "data": {name: value for name, value in asdict(recipe.data).items() if name not in ("licence", "engine")},
         "prepare": _plain(recipe.prepare),
         "seed": recipe.seed,
         "task": recipe.goal.task,
@@ -100,9 +100,10 @@ def run_prepare(job: Job) -> dict[str, Json]:
     fingerprint = runs.fingerprint({**inputs, "files": {**source_hashes(recipe.data), **step_hashes(recipe.prepare)}})
 
     def work() -> dict[str, Json]:
-        making = Making(fingerprint, usable_processors(), pause=job.interruption.check)
-        shape = SHAPE_OF_TASK[recipe.goal.task]
-        found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, job.run.folder, beside, tools_of(recipe), making).as_dict()
+        shape, tools = SHAPE_OF_TASK[recipe.goal.task], tools_of(recipe)
+        with engine_of(recipe, job.say) as engine:
+            making = Making(fingerprint, engine, pause=job.interruption.check)
+            found = prepare(recipe.data, recipe.prepare, recipe.seed, shape, job.run.folder, beside, tools, making).as_dict()
         _keep_recipe(job)
         return found
 

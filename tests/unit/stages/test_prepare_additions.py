@@ -21,6 +21,7 @@ from luthier.data.pipeline import DEFAULT_STEPS, Prepare
 from luthier.data.prepared import read_rows
 from luthier.data.steps import Contamination, LabelErrors
 from luthier.data.tools import Tools
+from luthier.data.workers import Local
 from luthier.stages.prepare import Making, prepare
 from luthier.stages.recipe import Recipe
 from luthier.stages.texts import added_lines, prepared_text
@@ -134,7 +135,7 @@ def test_other_words_come_from_the_model_that_the_stage_loads(tmp_path: Path) ->
 
     steps = Prepare(DEFAULT_STEPS, None, (Paraphrase(model="some/model", share=1.0),))
     tools = Tools(rephrase=rephraser)
-    found = prepare(data(tmp_path, messages(700)), steps, 0, "labelled", tmp_path / "run", tools=tools, making=Making(n_workers=2))
+    found = prepare(data(tmp_path, messages(700)), steps, 0, "labelled", tmp_path / "run", tools=tools, making=Making(engine=Local(2)))
     assert set(asked) == {"some/model"}
     assert found.added["paraphrase"] > 300 and found.certificate.holds
     account: Any = found.augmentation["paraphrase"]

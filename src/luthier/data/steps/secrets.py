@@ -51,6 +51,11 @@ class Secrets:
         """`Changed` or `Dropped` where something was found; without the key, placeholders are of the process's own."""
         return decided(example, self._seeker(), self.action, passing_vault() if self.action == "replace" else None)
 
+    @property
+    def keeps_key(self) -> bool:
+        """Placeholders are made with a key."""
+        return self.action == "replace"
+
     def with_tools(self, tools: Tools) -> RowStep:
         """The step with its key, which is made if there is none yet."""
         if self.action != "replace":
