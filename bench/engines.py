@@ -1,14 +1,15 @@
 """Existing distributed engines, tried for the work that preparing hands out: the same row steps over the same shards.
 
-    python bench/engines.py WORK --rows 8000 --engines local ray ray_data daft
+    python bench/engines.py WORK --rows 4000 --rows-in-shard 250 --engines here local ray ray_tasks ray_data daft
 
 Each engine runs in a fresh process: it is imported, its local cluster is started (one processor, no dashboard, loopback only), and it
-applies `RowWork` with the default row steps and two dearer ones to shards of made-up rows of about 1 kB (those of `prepare_scale.py`), which lie on the disk
-as they do between two rounds of preparing. CPU seconds are those of all processes below the script, memory is the sum of their
-proportional set sizes (what is shared is divided among those that share it), read once a second. Files that an engine wrote are
-compared with those of the local one, byte for byte. Results are appended to WORK/engines.jsonl.
+applies `RowWork` with the default row steps and two dearer ones, twice, to shards of made-up rows of about 1 kB (those of
+`prepare_scale.py`), which lie on the disk as they do between two rounds of preparing. CPU seconds are those of all processes below the
+script, memory is the sum of their proportional set sizes (what is shared is divided among those that share it), read once a second.
+Files that an engine wrote are named by their hash. Results are appended to WORK/engines.jsonl.
 
-`ray` are Ray's own tasks, one a shard; `ray_data` maps over a data set of shards, `daft` over a data frame of them, both on Ray.
+`here` is this process alone, `local` two workers, `ray` the engine of that name in recipes (its start does one shard). `ray_tasks` are
+Ray's tasks without it, one a shard; `ray_data` maps over a data set of shards, `daft` over a data frame of them, both on Ray.
 """
 
 from __future__ import annotations
@@ -22,21 +23,26 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from prepare_scale import rows
 
 from luthier.core.examples import Labelled
-from luthier.data.pipeline import DEFAULT_STEPS, KeptRow
 from luthier.data.decisions import KeyStep
+from luthier.data.engine import Engine
+from luthier.data.on_ray import OnRay
+from luthier.data.pipeline import DEFAULT_STEPS, KeptRow
 from luthier.data.shards import ROWS, RowWork, Shard
-from luthier.data.steps import GopherRepetition, PersonalData
 from luthier.data.spool import kept_line, write_whole
+from luthier.data.steps import GopherRepetition, PersonalData
 from luthier.data.tools import NO_TOOLS
-from luthier.data.workers import Pieces
+from luthier.data.workers import Local
 
-DO = RowWork((*(step for step in DEFAULT_STEPS if not isinstance(step, KeyStep)), GopherRepetition(), PersonalData(action="mask")), NO_TOOLS)  # type: ignore[misc]
+BY_DEFAULT = [step for step in DEFAULT_STEPS if not isinstance(step, KeyStep)]
+DO = RowWork((*BY_DEFAULT, GopherRepetition(), PersonalData(action="mask")), NO_TOOLS)  # type: ignore[arg-type]
+Work = Callable[[Sequence[str], str], int]
 OFF = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "DO_NOT_TRACK": "1",
@@ -83,19 +89,30 @@ class Mapped:
         return {"n": np.array([one(str(path), self.out) for path in batch["shard"]])}
 
 
-def start_ray(carry: str) -> None:
+def start_ray(shard: str, out: str) -> None:
     import ray
 
     ray.init(
         address="local", num_cpus=1, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False,
-        logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": carry}},
+        logging_level="ERROR", runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}},
     )  # fmt: skip
 
 
-def local(n_workers: int) -> Callable[[Sequence[str], str], int]:
+def start_nothing(shard: str, out: str) -> None:
+    pass
+
+
+def start_ours(shard: str, out: str) -> None:
+    by(OURS)([shard], out)
+
+
+OURS = OnRay(lambda said: print(said, file=sys.stderr))
+
+
+def by(engine: Engine) -> Work:
     def work(shards: Sequence[str], out: str) -> int:
         done: list[int] = []
-        Pieces(DO, n_workers).work(map(piece, shards, [out] * len(shards)), lambda shard: done.append(shard.n_rows))
+        engine.work(DO, map(piece, shards, [out] * len(shards)), lambda shard: done.append(shard.n_rows), (Path(out),))
         return sum(done)
 
     return work
@@ -130,12 +147,13 @@ def daft_frame(shards: Sequence[str], out: str) -> int:
     return sum(frame.select(worked(daft.col("shard")).alias("n")).to_pydict()["n"])
 
 
-ENGINES: dict[str, tuple[tuple[str, ...], bool, Callable[[Sequence[str], str], int]]] = {
-    "here": ((), False, local(1)),
-    "local": ((), False, local(2)),
-    "ray": (("ray",), True, ray_tasks),
-    "ray_data": (("ray", "ray.data"), True, ray_data),
-    "daft": (("ray", "daft"), True, daft_frame),
+ENGINES: dict[str, tuple[tuple[str, ...], Callable[[str, str], None], Work]] = {
+    "here": ((), start_nothing, by(Local(1))),
+    "local": ((), start_nothing, by(Local(2))),
+    "ray": ((), start_ours, by(OURS)),
+    "ray_tasks": (("ray",), start_ray, ray_tasks),
+    "ray_data": (("ray", "ray.data"), start_ray, ray_data),
+    "daft": (("ray", "daft"), start_ray, daft_frame),
 }
 
 
@@ -177,7 +195,7 @@ def watched(process: subprocess.Popen[str]) -> dict[str, int]:
 
 def run(name: str, work: Path, n_rows: int, rows_in_shard: int) -> dict[str, object]:
     """One engine, in this process."""
-    modules, is_ray, do = ENGINES[name]
+    modules, start, do = ENGINES[name]
     out = work / f"out-{name}"
     out.mkdir(exist_ok=True)
     for path in out.iterdir():
@@ -191,17 +209,16 @@ def run(name: str, work: Path, n_rows: int, rows_in_shard: int) -> dict[str, obj
     for module in modules:
         importlib.import_module(module)
     mark()
-    if is_ray:
-        start_ray(os.pathsep.join(sys.path))
+    start(shards[0], str(out))
     mark()
     n_done = do(shards, str(out))
     mark()
     n_again = do(shards, str(out))
     mark()
     assert n_done == n_again == n_rows
-    took = [(round(b[0] - a[0], 1), round(b[1] - a[1], 1)) for a, b in zip(marks, marks[1:], strict=False)]
+    took = [(round(b[0] - a[0], 1), round(b[1] - a[1], 1)) for a, b in pairwise(marks)]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(out.iterdir()))).hexdigest()[:12]
-    if is_ray:
+    if "ray" in sys.modules:
         importlib.import_module("ray").shutdown()
     named = dict(zip(("import", "start", "first", "again"), took, strict=True))
     told = {f"{stage}_{unit}": took[i] for stage, took in named.items() for i, unit in enumerate(("s", "cpu_s"))}
@@ -229,7 +246,8 @@ def main() -> None:
         process = subprocess.Popen(said, stdout=subprocess.PIPE, text=True, env={**os.environ, **OFF})
         seen = watched(process)
         printed, _ = process.communicate()
-        line = json.dumps({**(json.loads(printed.splitlines()[-1]) if process.returncode == 0 else {"engine": name, "failed": True}), **seen})
+        found = json.loads(printed.splitlines()[-1]) if process.returncode == 0 else {"engine": name, "failed": True}
+        line = json.dumps({**found, **seen})
         with open(work / "engines.jsonl", "a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(line, flush=True)

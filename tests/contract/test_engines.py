@@ -82,18 +82,29 @@ class Ray:
     home: Path
 
 
+def ours_of_environment() -> dict[str, str | None]:
+    """What of the environment a cluster of our own is started with."""
+    names = ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_TOKEN", "PYTHONPATH", "OMP_NUM_THREADS")
+    return {name: os.environ.get(name) for name in names}
+
+
 @pytest.fixture(scope="module")
 def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ray]:
-    pytest.importorskip("ray")
+    if not HAS_RAY:
+        pytest.skip("Ray is not installed")
+    # Not imported here, for Ray looks at the environment when it is.
     home, told = tmp_path_factory.mktemp("home"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         patch.delenv("RAY_ADDRESS", raising=False)
-        before = dict(os.environ), signal.getsignal(signal.SIGTERM)
+        before = ours_of_environment(), signal.getsignal(signal.SIGTERM)
         with OnRay(told.append) as engine:
             engine.work(Touching(home), parts(["first"]), lambda piece: None, (home,))
+            # What a cluster takes over is not left to the rest of this process.
+            for name in ("PYTHONPATH", "OMP_NUM_THREADS"):
+                assert os.environ.get(name) == before[0][name]
             yield Ray(engine, told, home)
-        assert (dict(os.environ), signal.getsignal(signal.SIGTERM)) == before
+        assert (ours_of_environment(), signal.getsignal(signal.SIGTERM)) == before
     import ray
 
     assert not ray.is_initialized()

@@ -8,15 +8,18 @@ are read one after another and cut into pieces while others are being worked on;
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -127,25 +130,39 @@ def _ray() -> Iterator[str]:
     """Ray, ready for tasks, as long as the block lasts; gives what was done for that, in words."""
     address = os.environ.get(_ADDRESS, "")
     is_ours = address in ("", "local")
-    with _environment({**_ALONE, "RAY_AUTH_TOKEN": secrets.token_hex(32)} if is_ours else {}):
+    if "ray" in sys.modules and importlib.import_module("ray").is_initialized():
+        yield "used as this process has it"
+        return
+    with contextlib.ExitStack() as stack:
+        if is_ours:
+            stack.enter_context(_environment({**_ALONE, "RAY_AUTH_TOKEN": _token()}))
+            if not _imported_alone():
+                fix = f"call ray.init() before, name a cluster by {_ADDRESS}, or use the local engine"
+                raise LuthierError("Ray", "was imported before, by something else, and would listen on every network", fix)
         import ray
 
-        if ray.is_initialized():
-            yield "used as this process has it"
-        elif is_ours:
-            with _folder() as folder:
-                _init(address="local", include_dashboard=False, _temp_dir=str(folder), **_sizes())
-                try:
-                    _refuse_network(ray.util.get_node_ip_address())
-                    yield f"started {ray.__version__} on this machine"
-                finally:
-                    ray.shutdown()
+        folder = stack.enter_context(_folder()) if is_ours else None
+        stack.callback(ray.shutdown)
+        if is_ours:
+            _init(address="local", include_dashboard=False, _temp_dir=str(folder), **_sizes())
+            _refuse_network(ray.util.get_node_ip_address())
         else:
             _init(address=address)
-            try:
-                yield f"connected {ray.__version__} to {address}"
-            finally:
-                ray.shutdown()
+        yield f"started {ray.__version__} on this machine" if is_ours else f"connected {ray.__version__} to {address}"
+
+
+@cache
+def _token() -> str:
+    """What whoever gives tasks to a cluster of ours has to know; one for this process, for Ray reads it once."""
+    return secrets.token_hex(32)
+
+
+@cache
+def _imported_alone() -> bool:
+    """Import Ray as it is to be for a cluster of our own, and say whether that was not too late: it looks at the environment once."""
+    is_first = "ray" not in sys.modules
+    importlib.import_module("ray")
+    return is_first
 
 
 def _init(address: str, **how: Any) -> None:
