@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 from tests.contract.test_streaming import ORDERS, assert_same, family
 
+from luthier import __version__
 from luthier.core.errors import LuthierError, LuthierErrors
 from luthier.core.examples import AnyExample
 from luthier.data.decisions import Kept
 from luthier.data.engine import Engine
-from luthier.data.on_ray import OnRay, refuse_absent
+from luthier.data.on_ray import OnRay, _Given, refuse_absent
 from luthier.data.pipeline import DEFAULT_STEPS, clean
 from luthier.data.steps import PersonalData
 from luthier.data.streamed import Work
@@ -297,7 +298,18 @@ def test_a_machine_that_does_not_see_a_folder_is_named(ray: Ray, tmp_path: Path,
     seen_from_here = Path("/proc/self/cwd/work")  # from another process's folder, something else
     with pytest.raises(LuthierError, match=r"127\.0\.0\.1.*does not see"):
         ray.engine.work(Touching(tmp_path), parts("ab"), lambda piece: None, (seen_from_here,))
+    # No piece was done there, and nothing of the question is left.
     assert [path.name for path in tmp_path.iterdir()] == ["work"] and not list((tmp_path / "work").iterdir())
+
+
+def test_a_machine_of_another_version_is_named(tmp_path: Path) -> None:
+    seen, unseen = tmp_path / "seen", tmp_path / "elsewhere" / "seen"
+    seen.touch()
+    assert _Given("work", __version__, (seen,), []).missing("10.0.0.7") is None
+    other = _Given("work", "0.0.1", (seen,), []).missing("10.0.0.7")
+    assert other is not None and other[:2] == ("the machine 10.0.0.7 of the Ray cluster", f"has luthier {__version__}, and not 0.0.1")
+    strange = _Given("work", __version__, (seen, unseen), []).missing("10.0.0.7")
+    assert strange is not None and strange[1] == f"does not see {unseen.parent}"
 
 
 @needs_ray

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -67,7 +68,6 @@ class OnRay:
         self._say = say
         self._open = contextlib.ExitStack()
         self._is_open = False
-        self._seen_by_all: set[Path] = set()
 
     def __enter__(self) -> OnRay:
         return self
@@ -80,49 +80,49 @@ class OnRay:
         """Do all of them; see `Engine`.
 
         Raises:
-            LuthierError: Ray could not be reached, a machine does not see the folder, or has another version of this package.
+            LuthierError: Ray could not be reached, or a machine does not see the folders, or has another version of this package.
 
         """
         waiting = iter(pieces)
         first = next(waiting, None)
         if first is None:
             return
-        self._begin(folders)
+        self._begin()
         import ray
 
         began, n_pieces, n_rows = time.monotonic(), 0, 0
         task = ray.remote(num_cpus=1, max_retries=_TRIES - 1)(_do)
-        # In a list: a task is handed what a list holds as it is, and only asks for it where its process does not know it yet.
-        name, held = uuid4().hex, [ray.put(do)]
         at_work: dict[Any, P] = {}
-        try:
+        with contextlib.ExitStack() as stack:
+            marks = tuple(stack.enter_context(_mark(folder)) for folder in folders)
+            # In a list: a task is handed what a list holds as it is, and only asks for it where its process does not know it yet.
+            given = _Given(uuid4().hex, __version__, marks, [ray.put(do)])
+            stack.callback(_stop, at_work)
             for piece in chain([first], waiting):
                 while len(at_work) >= _AHEAD * _n_processors():
                     _collect(at_work, done)
-                at_work[task.remote(name, held, piece)] = piece
+                at_work[task.remote(given, piece)] = piece
                 n_pieces, n_rows = n_pieces + 1, n_rows + piece.n_rows
             while at_work:
                 _collect(at_work, done)
-        except BaseException:
-            _stop(at_work)
-            raise
         # What other machines wrote into a shared folder is sure to be seen once the folder was opened anew (NFS, close-to-open).
         for folder in folders:
             os.listdir(folder)
         seconds = time.monotonic() - began
         self._say(f"Ray: {n_rows:,} rows in {n_pieces:,} pieces, {seconds:.1f} s, {n_rows / seconds:,.0f} rows/s")
 
-    def _begin(self, folders: Sequence[Path]) -> None:
-        """Start Ray or connect to it, once, and see whether all its machines see the folders."""
+    def _begin(self) -> None:
+        """Start Ray or connect to it, once."""
+        if self._is_open:
+            return
         began = time.monotonic()
-        where = "" if self._is_open else self._open.enter_context(_ray())
+        where = self._open.enter_context(_ray())
         self._is_open = True
-        strange = [folder for folder in folders if folder not in self._seen_by_all]
-        n_machines = _look_around(strange) if strange else 0
-        self._seen_by_all.update(strange)
-        if where:
-            seconds = time.monotonic() - began
-            self._say(f"Ray: {where} in {seconds:.1f} s, machines: {n_machines}, processors: {_n_processors()}")
+        import ray
+
+        n_machines = sum(node["Alive"] for node in ray.nodes())
+        seconds = time.monotonic() - began
+        self._say(f"Ray: {where} in {seconds:.1f} s, machines: {n_machines}, processors: {_n_processors()}")
 
 
 @contextlib.contextmanager
@@ -180,7 +180,7 @@ def _init(address: str, **how: Any) -> None:
         raise LuthierError(_ADDRESS, f"{address} cannot be used: {_first_line(error)}", fix) from error
     finally:
         # Ray puts a handler of its own in the place of ours, by which a run is stopped between two pieces.
-        if threading.current_thread() is threading.main_thread():
+        if before is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)
 
 
@@ -221,33 +221,6 @@ def _environment(changed: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _look_around(folders: Sequence[Path]) -> int:
-    """See whether all machines see the folders, and have this version of the package; gives how many there are."""
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    with contextlib.ExitStack() as stack:
-        marks = [stack.enter_context(_mark(folder)) for folder in folders]
-        look = ray.remote(num_cpus=0)(_look)
-        there = [NodeAffinitySchedulingStrategy(node["NodeID"], soft=False) for node in nodes]
-        asked = [look.options(scheduling_strategy=one).remote(marks) for one in there]
-        for node, one in zip(nodes, asked, strict=True):
-            where = f"the machine {node['NodeManagerAddress']} of the Ray cluster"
-            try:
-                version, seen = ray.get(one)
-            except ray.exceptions.RayError as error:
-                problem = f"cannot run this package: {_last_line(error)}"
-                raise LuthierError(where, problem, f"install luthier {__version__} there") from error
-            if version != __version__:
-                raise LuthierError(where, f"has luthier {version}, and here is {__version__}", f"install luthier {__version__} there")
-            for folder, sees in zip(folders, seen, strict=True):
-                if not sees:
-                    fix = "have all machines share it under this path, or name another with --runs (for keys: LUTHIER_SECRETS)"
-                    raise LuthierError(where, f"does not see {folder}", fix)
-    return len(nodes)
-
-
 @contextlib.contextmanager
 def _mark(folder: Path) -> Iterator[Path]:
     """A file by which a folder is known from another machine."""
@@ -257,26 +230,43 @@ def _mark(folder: Path) -> Iterator[Path]:
     try:
         yield mark
     finally:
-        mark.unlink()
+        mark.unlink(missing_ok=True)
 
 
-def _look(marks: Sequence[Path]) -> tuple[str, list[bool]]:
-    """On a machine of the cluster: which version of this package it has, and which of the files it sees."""
-    return __version__, [mark.exists() for mark in marks]
+@dataclass(frozen=True)
+class _Given:
+    """What a process of the cluster has to know of the work: its name, what must be there, and where what is done is kept."""
+
+    name: str
+    version: str
+    marks: tuple[Path, ...]
+    held: list[Any]
+
+    def missing(self, at: str) -> tuple[str, str, str] | None:
+        """Asked on the machine of this address: what is not there, as an error."""
+        where = f"the machine {at} of the Ray cluster"
+        if self.version != __version__:
+            return where, f"has luthier {__version__}, and not {self.version}", f"install luthier {self.version} there"
+        unseen = [str(mark.parent) for mark in self.marks if not mark.exists()]
+        fix = "have all machines share it under this path, or name another with --runs (for keys: LUTHIER_SECRETS)"
+        return (where, f"does not see {' and '.join(unseen)}", fix) if unseen else None
 
 
 _known: dict[str, Callable[[Any], None]] = {}
 """In a process of the cluster: what it does to pieces, which may have taken long to make ready."""
 
 
-def _do(name: str, held: list[Any], piece: Any) -> Answer:
-    """In a process of the cluster: do a piece."""
-    if name not in _known:
+def _do(given: _Given, piece: Any) -> Answer:
+    """In a process of the cluster: do a piece. A machine may have come later than the work, so each process looks around first."""
+    if given.name not in _known:
         import ray
 
+        missing = given.missing(ray.util.get_node_ip_address())
+        if missing:
+            return "refused", [missing]
         _known.clear()
-        _known[name] = ray.get(held[0])
-    return answer_to(_known[name], piece)
+        _known[given.name] = ray.get(given.held[0])
+    return answer_to(_known[given.name], piece)
 
 
 def _n_processors() -> int:
@@ -295,7 +285,8 @@ def _collect(at_work: dict[Any, P], done: Callable[[P], None]) -> None:
         try:
             answer = ray.get(one)
         except ray.exceptions.RayTaskError as error:
-            raise RuntimeError(f"in a process of the Ray cluster:\n{error}") from error
+            problem = f"a process there cannot do the work: {_last_line(error)}"
+            raise LuthierError("the Ray cluster", problem, f"install luthier {__version__} and what it needs on all machines") from error
         except ray.exceptions.RayError as error:
             problem = f"a process that worked on them was lost {_TRIES} times, as when memory has run out: {_first_line(error)}"
             raise LuthierError("the rows", problem, "free memory, and give the same command again: it goes on from here") from error
