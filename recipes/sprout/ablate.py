@@ -74,7 +74,7 @@ TRIALS = {
         Trial("batch-8", "8 rows a step", settings={"train.batch_rows": 8}),
         Trial("batch-32", "32 rows a step", settings={"train.batch_rows": 32}),
         Trial("window-1024", "windows of 1,024 tokens", settings={"train.max_tokens": 1024}),
-        Trial("window-256", "windows of 256 tokens, 32 rows a step", settings={"train.max_tokens": 256, "train.batch_rows": 32}),
+        Trial("window-256", "windows of 256 tokens", settings={"train.max_tokens": 256}),
         Trial("adamw", "AdamW for all parameters instead of Muon for the matrices", settings={"train.optimizer.kind": "adamw"}),
     )
 }
