@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT
+from tests.warm import PATHS, warm_python
 
 LABELS = ("repair", "rental", "lesson")
 _SPOKEN = {
@@ -104,11 +105,19 @@ def luthier(*arguments: object, stdin: str = "") -> Said:
 
 def started(*arguments: object, folder: Path, **environment: str) -> subprocess.Popen[str]:
     """The command line as a process of its own, in `folder`."""
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
+    return _started([sys.executable], *arguments, folder=folder, **environment)
+
+
+def forked(*arguments: object, folder: Path, **environment: str) -> subprocess.Popen[str]:
+    """The same, begun at once; its process is another than the one that is given back, which hands signals on."""
+    return _started(warm_python(), *arguments, folder=folder, **environment)
+
+
+def _started(python: Sequence[str], *arguments: object, folder: Path, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "luthier", *map(str, arguments)], cwd=folder, text=True, stdin=subprocess.DEVNULL,
+        [*python, "-m", "luthier", *map(str, arguments)], cwd=folder, text=True, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment},
+        env={**os.environ, "PYTHONPATH": PATHS, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment},
     )  # fmt: skip
 
 
@@ -121,14 +130,11 @@ def ended(process: subprocess.Popen[str], sent: signal.Signals | None = None) ->
 
 
 class Calls:
-    """Calls of the command line in processes of their own, from a program that has paid for the imports once."""
+    """Calls of the command line in processes of their own, which can be hit at a given moment."""
 
     def __init__(self) -> None:
-        path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-        self._process = subprocess.Popen(
-            [sys.executable, str(ROOT / "tests" / "contract" / "kill_worker.py")], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        worker = str(ROOT / "tests" / "contract" / "kill_worker.py")
+        self._process = subprocess.Popen([*warm_python(), worker], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def call(self, folder: Path, *arguments: str, **how: object) -> dict[str, Any]:
         """One call in `folder`; what `how` may say stands in `kill_worker.py`."""

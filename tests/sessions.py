@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.warm import PATHS, warm_python
 
 ANY = "…"
 _END = "=== ended with"
@@ -65,21 +65,12 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@contextmanager
-def programs(folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def programs(folder: Path) -> None:
     """Put `luthier` and `python` into the folder: the command line as a process of its own, and the interpreter of these tests."""
     folder.mkdir()
-    server, path = ROOT / "tests" / "fork_server.py", folder / "calls"
-    for name, does in (("luthier", f'"{sys.executable}" -SE "{server}" "{path}" call "$@"'), ("python", f'"{sys.executable}" "$@"')):
-        (folder / name).write_text(f"#!/bin/sh\nexec {does}\n", encoding="utf-8")
+    for name, words in (("luthier", [*warm_python(), "luthier"]), ("python", [sys.executable])):
+        (folder / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
         (folder / name).chmod(0o755)
-    with subprocess.Popen(
-        [sys.executable, server, path], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield
-        process.kill()
 
 
 def run_session(typed: Sequence[Typed], folder: Path) -> list[Ran]:
@@ -90,13 +81,13 @@ def run_session(typed: Sequence[Typed], folder: Path) -> list[Ran]:
     port, bin_ = str(free_port()), folder.parent / f"{folder.name}-programs"
     script = "\n".join(f"{{ {one.command}\n}} </dev/null 2>&1\n_code=$?; echo; echo '{_END}' $_code" for one in typed) + "\nwait\n"
     environment = {
-        **os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
+        **os.environ, "PATH": f"{bin_}:{os.environ['PATH']}", "PYTHONPATH": PATHS,
         "COLUMNS": "120", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1",
     }  # fmt: skip
-    with programs(bin_, environment):
-        done = subprocess.run(
-            ["bash", "-c", script.replace("8000", port)], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
+    programs(bin_)
+    done = subprocess.run(
+        ["bash", "-c", script.replace("8000", port)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     parts = re.split(rf"^\n?{_END} (\d+)\n", done.stdout, flags=re.MULTILINE)
     assert len(parts) == 2 * len(typed) + 1, f"the shell ended early:\n{done.stdout[-3000:]}\n{done.stderr[-2000:]}"
     answers = zip(typed, parts[0:-1:2], parts[1::2], strict=True)

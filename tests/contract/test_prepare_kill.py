@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import random
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import ROOT
+from tests.warm import warm_python
 
 PARTS = ["bow", "bridge", "chinrest", "endpin", "frog", "nut", "peg", "saddle", "scroll", "soundpost", "string", "tailpiece", "varnish"]
 
@@ -37,12 +36,8 @@ class Calls:
     def __init__(self, home: Path) -> None:
         self.home, self.source = home, home / "rows.csv"
         write_rows(self.source, 150)
-        path = os.pathsep.join([str(ROOT), *sys.path])
-        script = ROOT / "tests" / "contract" / "prepare_worker.py"
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        worker = str(ROOT / "tests" / "contract" / "prepare_worker.py")
+        self._process = subprocess.Popen([*warm_python(), worker], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def prepare(self, name: str, event: int | None = None, rows_in_shard: int = 25, **said: object) -> dict[str, Any]:
         """One preparing, of the run of this name."""

@@ -15,7 +15,9 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tests.proven_runs import Runs, edit, edit_rows, tuned
 from tests.small import tokenizer_of
+from tests.warm import warm_command
 
+from luthier.core import fresh
 from luthier.core.proofs import NAMES, WHAT_TO_DO
 from luthier.core.runs import Run
 from luthier.methods.lora import Delta
@@ -333,6 +335,7 @@ def test_a_training_that_goes_on_attends_by_the_kernel_of_its_plan(kernel: Kerne
 
 
 LONG: Mapping[str, object] = {"train__epochs": 6}
+PLENTY = 10**9
 
 
 def anchor_of(run: Run) -> Path:
@@ -362,9 +365,6 @@ def gone(run: Run) -> None:
     shutil.rmtree(anchor_of(run))
 
 
-PLENTY = 10**9
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("task", "method"), [("classify", "full"), ("answer", "lora")])
 def test_a_fresh_process_goes_on_from_the_file_bit_for_bit(task: str, method: str, runs: Runs) -> None:
@@ -380,11 +380,13 @@ def test_a_fresh_process_goes_on_from_the_file_bit_for_bit(task: str, method: st
 
 @pytest.mark.slow
 @pytest.mark.parametrize("spoil", [zero_moments, one_bit, another_training, gone], ids=lambda spoil: spoil.__name__)
-def test_a_spoilt_checkpoint_does_not_give_the_straight_run(spoil: Callable[[Run], None], runs: Runs, tmp_path: Path) -> None:
+def test_a_spoilt_checkpoint_does_not_give_the_straight_run(
+    spoil: Callable[[Run], None], runs: Runs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fresh, "command", warm_command)
     made = runs.get("classify", "lora", **LONG).copied(tmp_path)
     spoil(made.run)
-    found = prove_resuming(made.run, lambda: None, PLENTY)
-    assert getattr(found, "holds", None) is False, found
+    assert getattr(prove_resuming(made.run, lambda: None, PLENTY), "holds", None) is False
 
 
 def test_whoever_asks_to_stop_does_not_wait_for_the_process(runs: Runs) -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import random
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.conftest import ROOT
+from tests.warm import warm_python
 
 from luthier.train.journal import read_entries, without_times
 
@@ -32,11 +31,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 def work(folder: Path, **said: Any) -> dict[str, Any]:
     """Let the worker train in `folder`; gives what it prints."""
-    path = os.pathsep.join([str(ROOT), *sys.path])
-    done = subprocess.run(
-        [sys.executable, str(WORKER), str(folder), json.dumps(said)], capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    done = subprocess.run([*warm_python(), str(WORKER), str(folder), json.dumps(said)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer

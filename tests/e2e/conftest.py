@@ -2,20 +2,60 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tests.made_models import Calls, made_words, make_model, messages_of, recipe, write_rows
+from tests.made_models import Calls, Said, luthier, made_words, make_model, messages_of, recipe, write_rows
+from tests.warm import warm_command
+
+from luthier.core import fresh
 
 Recipes = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Given:
+    """A folder in which a command was given with the recipe of `classify`: test by test it is put back as it was then, which costs less."""
+
+    folder: Path
+    model: Path
+    _said: dict[str, Said] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe that the command was given with."""
+        return self.folder / "classify.toml"
+
+    def after(self, command: str) -> Said:
+        """Make the folder what it is after that command, and nothing but it; gives what the command said."""
+        kept = self.folder.with_name(command)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if command in self._said:
+            shutil.copytree(kept, self.folder, symlinks=True)
+            return self._said[command]
+        self.folder.mkdir()
+        write_recipe(self.folder, self.model, "classify", 60)
+        with contextlib.chdir(self.folder):
+            self._said[command] = luthier(command, self.recipe, "--json")
+        shutil.copytree(self.folder, kept, symlinks=True)
+        return self._said[command]
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder that trains in milliseconds."""
     return make_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _begun_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fresh process of a proof begins at once; `tests/contract/test_proofs.py` starts it as the package does."""
+    monkeypatch.setattr(fresh, "command", warm_command)
 
 
 @pytest.fixture
@@ -25,6 +65,29 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def given(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Given:
+    """A folder that comes back to what a command left."""
+    return Given(tmp_path_factory.mktemp("given") / "workplace", model)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run that was made: its recipe, and what the command said."""
+
+    recipe: Path
+    said: Said
+
+
+@pytest.fixture
+def ran(given: Given, monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """`luthier run RECIPE --json` was given in the present folder, which holds nothing else."""
+    said = given.after("run")
+    assert said.code in (0, 3), said.err
+    monkeypatch.chdir(given.folder)
+    return Ran(given.recipe, said)
 
 
 @pytest.fixture(scope="session")

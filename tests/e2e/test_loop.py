@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Recipes
+from tests.e2e.conftest import Ran, Recipes
 from tests.e2e.contract import assert_report
 from tests.made_models import (
     Said,
@@ -24,6 +23,7 @@ from tests.made_models import (
     without_times,
     write_rows,
 )  # fmt: skip
+from tests.warm import warm_python
 
 TASKS = ("classify", "answer", "chat", "pretrain")
 
@@ -77,11 +77,10 @@ def test_the_same_recipe_and_seed_give_the_same_report_and_the_same_tensors(task
     assert third["systems"] != first["systems"]
 
 
-def test_a_second_run_skips_every_stage_and_changes_no_file(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    first = done(luthier("run", made, "--json"))
+def test_a_second_run_skips_every_stage_and_changes_no_file(ran: Ran) -> None:
+    workplace, first = ran.recipe.parent, ran.said
     before = listing(workplace)
-    second = done(luthier("run", made, "--json"))
+    second = done(luthier("run", ran.recipe, "--json"))
     assert skipped(second) == ["prepare", "profile", "tune", "prove", "evaluate", "page", "bundle"]
     assert second.json == first.json
     assert {name for name, content in listing(workplace).items() if before.get(name) != content} == set()
@@ -92,9 +91,8 @@ def skipped(said: Said) -> list[str]:
     return [line.partition(":")[0] for line in said.err.splitlines() if "done before" in line]
 
 
-def test_what_changed_is_done_again_and_nothing_else(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    done(luthier("run", made))
+def test_what_changed_is_done_again_and_nothing_else(ran: Ran) -> None:
+    made = ran.recipe
     about = done(luthier("run", made, "--set", "goal.about=Route a message", "--json"))
     assert skipped(about) == ["prepare", "profile", "tune", "prove"]
     assert about.json["goal"]["about"] == "Route a message"
@@ -108,9 +106,8 @@ def test_what_changed_is_done_again_and_nothing_else(workplace: Path, recipes: R
     assert "prepare" not in skipped(cleaned)
 
 
-def test_the_way_back_to_an_earlier_recipe_gives_the_earlier_report(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    first = done(luthier("run", made, "--json"))
+def test_the_way_back_to_an_earlier_recipe_gives_the_earlier_report(ran: Ran) -> None:
+    made, first = ran.recipe, ran.said
     before = listing(Path("runs/classify/bundle"))
     done(luthier("run", made, "--set", "method.kind=full"))
     assert "adapter_model.safetensors" not in listing(Path("runs/classify/bundle"))
@@ -125,9 +122,8 @@ def without_looks(report: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in without_times(report).items() if name not in ("looks", "reasons", "verdict")}
 
 
-def test_tune_interrupted_by_another_recipe_does_not_pass_for_done(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    done(luthier("run", made))
+def test_tune_interrupted_by_another_recipe_does_not_pass_for_done(ran: Ran) -> None:
+    made = ran.recipe
     assert luthier("tune", made, "--set", "train.epochs=2").code == 0
     back = done(luthier("run", made))
     assert skipped(back) == ["prepare", "profile", "prove", "evaluate", "page"]
@@ -179,14 +175,14 @@ def test_a_run_is_a_process_too_and_python_may_ask_for_it(workplace: Path, recip
     made = recipes(workplace)
     said = done(ended(started("run", made.name, "--json", folder=workplace)))
     assert_report(said.json, "classify", said.json["systems"]["tuned"]["accuracy"]["n"])
-    program = f"import json, luthier; print(json.dumps(luthier.run({made.name!r}, overrides=['seed=0'], runs_folder='again')))"
-    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=workplace)
+    program = workplace / "program.py"
+    program.write_text(f"import json, luthier\nprint(json.dumps(luthier.run({made.name!r}, overrides=['seed=0'], runs_folder='again')))\n")
+    asked = subprocess.run([*warm_python(), program], capture_output=True, text=True, check=True, cwd=workplace)
     assert without_times(json.loads(asked.stdout)) == without_times(said.json)
 
 
-def test_the_run_holds_its_recipe_and_the_recipe_gives_the_run(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    first = done(luthier("run", made, "--json")).json
+def test_the_run_holds_its_recipe_and_the_recipe_gives_the_run(ran: Ran) -> None:
+    first = ran.said.json
     shutil.copy("runs/classify/recipe.toml", "again.toml")
     second = done(luthier("run", "again.toml", "--runs", "again", "--json")).json
     assert without_times(first) == without_times(second)
@@ -218,9 +214,8 @@ def test_show_marks_what_is_trained_and_names_what_was_dropped(workplace: Path, 
     assert f"⟦{trained}⟧" in luthier("show", "answer", "--rows", 2).out
 
 
-def test_compare_gives_paired_differences_of_two_runs(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    done(luthier("run", made))
+def test_compare_gives_paired_differences_of_two_runs(ran: Ran) -> None:
+    made = ran.recipe
     full = recipe_named(made, "other")
     done(luthier("run", full, "--set", "method.kind=full", "--set", "train.learning_rate=0.05", "--set", "train.epochs=3"))
     said = luthier("compare", "classify", "other", "--json")
@@ -242,9 +237,8 @@ def recipe_named(made: Path, name: str) -> Path:
     return other
 
 
-def test_runs_with_other_test_rows_are_not_compared(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    done(luthier("run", made))
+def test_runs_with_other_test_rows_are_not_compared(ran: Ran) -> None:
+    made = ran.recipe
     done(luthier("run", recipe_named(made, "other"), "--set", "seed=5"))
     said = luthier("compare", "classify", "other", "--json")
     assert said.code == 2

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Recipes
+from tests.e2e.conftest import Ran, Recipes
 from tests.made_models import luthier
 from tests.pages import addresses, numbers, parsed, words
 
@@ -42,18 +42,16 @@ def test_a_run_of_each_task_has_a_page_with_the_numbers_of_its_report(task: str,
     assert path.read_bytes() == before
 
 
-def test_two_runs_of_one_recipe_have_the_same_page(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
+def test_two_runs_of_one_recipe_have_the_same_page(ran: Ran) -> None:
+    assert luthier("run", ran.recipe, "--runs", "again").code in (0, 3)
     pages = []
-    for runs in ("one", "two"):
-        assert luthier("run", made, "--runs", runs).code in (0, 3)
+    for runs in ("runs", "again"):
         pages.append(Path(luthier("report", "classify", "--runs", runs).out.strip()).read_bytes())
     assert pages[0] == pages[1]
 
 
-def test_compare_writes_a_page_beside_the_runs_or_where_it_is_told(workplace: Path, recipes: Recipes) -> None:
-    made = recipes(workplace)
-    assert luthier("run", made).code in (0, 3)
+def test_compare_writes_a_page_beside_the_runs_or_where_it_is_told(ran: Ran) -> None:
+    made = ran.recipe
     other = made.with_name("other.toml")
     other.write_text(made.read_text().replace('name = "classify"', 'name = "other"'))
     assert luthier("run", other, "--set", "method.kind=full", "--set", "train.epochs=3").code in (0, 3)

@@ -15,7 +15,7 @@ import openai
 import pytest
 from openai import OpenAI
 from tests.e2e.conftest import Recipes
-from tests.made_models import Said, ended, kept_rows, luthier, started
+from tests.made_models import Said, ended, forked, kept_rows, luthier, started
 
 from luthier.core.examples import from_record
 from luthier.models.load import load_tokenizer
@@ -26,7 +26,7 @@ from luthier.text.renderer import Renderer, as_chat
 @contextmanager
 def served(folder: Path, *arguments: object) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """`luthier serve` in a process of its own: where it listens, and the process."""
-    process = started("serve", *arguments, "--port", 0, folder=folder)
+    process = forked("serve", *arguments, "--port", 0, folder=folder)
     try:
         assert process.stderr is not None
         for line in process.stderr:

@@ -7,17 +7,18 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Recipes
+from tests.e2e.conftest import Given, Recipes
 from tests.made_models import LABELS, Calls, listing, luthier, made_words, messages_of, read_csv, write_rows
 
 from luthier.stages.answers_file import AnswersFile
 
 
 @pytest.fixture
-def classifier(workplace: Path, recipes: Recipes) -> Path:
+def classifier(given: Given, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run called `classify`, in the present folder."""
-    assert luthier("tune", recipes(workplace)).code == 0
-    return workplace
+    assert given.after("tune").code == 0
+    monkeypatch.chdir(given.folder)
+    return given.folder
 
 
 def test_csv_goes_in_and_the_same_columns_come_out_with_answer_score_and_abstain(classifier: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import metadata
 from platform import python_version
+from types import MappingProxyType
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 
-def locked(root: str = "luthier") -> dict[str, str]:
+@cache
+def locked(root: str = "luthier") -> Mapping[str, str]:
     """Distribution → version, for `root` and all that it requires in turn, as they are installed here, by name.
+
+    Read once in a process (half a second, for a hundred distributions): what it has imported stays what it is.
 
     Requirements whose marker does not hold here are left out, extras that somebody asks for are followed. A build's local
     label (`2.13.0+cpu`) is left out too: which build fits is for the other machine to choose.
@@ -29,7 +34,7 @@ def locked(root: str = "luthier") -> dict[str, str]:
         installed = metadata.distribution(name)
         found[name] = Version(installed.version).public
         wanted += _required(installed, extras)
-    return dict(sorted(found.items()))
+    return MappingProxyType(dict(sorted(found.items())))
 
 
 def _required(installed: metadata.Distribution, extras: frozenset[str]) -> Iterator[Requirement]:
