@@ -45,7 +45,7 @@ def test_any_string_is_taken(step: Any, text: str) -> None:
 )
 @pytest.mark.parametrize("index", range(len(STEPS)), ids=lambda index: STEPS[index].kind)
 def test_a_long_text_of_anything_takes_seconds_and_not_hours(index: int, n_characters: int, limit_s: int) -> None:
-    """Quadratic time would take hours for one of these texts; the limit is ten times what all of them take, for slow machines' sake."""
+    """Quadratic time would take hours for one of these texts; the limit is several times what all of them take, for slow machines' sake."""
     words = [*warm_python(), "-m", "tests.unit.data.long_texts", *map(str, (index, n_characters, limit_s))]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout[-200:]} {done.stderr[-2000:]}"
