@@ -65,7 +65,7 @@ def assert_as_if_never_killed(worker: Kills, folder: Path, task: str) -> None:
     wanted, found = (listing(run) for run in runs)
     # Times, and what names the places of files, which are not the same in two folders.
     timed = {"plan.json", "metrics.jsonl", "evaluation/report.json", "bundle/report.json", ".lock"}
-    timed |= {"recipe.toml", "bundle/recipe.toml", "evaluation/report.html"}
+    timed |= {"recipe.toml", "evaluation/report.html"}
     assert set(wanted) == set(found), "other files than in the straight run"
     same = [name for name in wanted if name not in timed and not name.endswith(".done") and "data/" not in name]
     assert [name for name in same if wanted[name] != found[name]] == []

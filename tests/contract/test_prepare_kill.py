@@ -115,4 +115,4 @@ def test_what_was_left_by_other_work_is_not_taken_for_this(
     assert calls.files(name) == straight[1]
 
 
-FILES = ("kept.jsonl.gz", "dropped.jsonl.gz", "cleaning.json", "split.json", "profile.json", "versions.json")
+FILES = ("kept.jsonl.gz", "dropped.jsonl.gz", "cleaning.json", "split.json", "versions.json")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 from tests.e2e.conftest import Recipes
 from tests.e2e.contract import assert_report
 from tests.made_models import kept_rows, luthier
+
+from luthier.core.files import file_hash
+from luthier.serve.bundle import read_card
 
 AUGMENT = [
     {"kind": "typos", "share": 0.5},
@@ -63,3 +69,24 @@ def test_meaning_and_other_words_come_from_models_that_the_recipe_names(workplac
     said = luthier("prepare", made, "--json")
     # A random model says nothing that could be taken: that is told, with the reasons, and nothing is made of it.
     assert said.code == 2 and "made nothing of them" in said.out and "the model" in said.out
+
+
+def test_a_bundle_says_which_files_were_meant_and_not_where_they_were(workplace: Path, recipes: Recipes) -> None:
+    (workplace / "exam.jsonl").write_text('{"text": "nothing like it in any row"}\n', encoding="utf-8")
+    made = recipes(workplace, prepare__steps=[{"kind": "whitespace"}, {"kind": "contamination", "against": ["exam.jsonl"]}])
+    assert luthier("run", made).code in (0, 3)
+    bundle = Path("runs/classify/bundle")
+    exam = file_hash(workplace / "exam.jsonl")
+    for path in (bundle / "bundle.json", bundle / "recipe.toml"):
+        text = path.read_text(encoding="utf-8")
+        assert str(workplace) not in text.replace(json.dumps(read_card(bundle).base), "") and exam in text, path
+    recipe = tomllib.loads((bundle / "recipe.toml").read_text(encoding="utf-8"))
+    assert recipe["data"]["source"] == "rows.csv" and recipe["data"]["sha256"] == {"rows.csv": file_hash(workplace / "rows.csv")}
+    # With the files beside it, the recipe of a bundle prepares the same rows, and with others none.
+    shutil.copy(bundle / "recipe.toml", workplace / "shipped.toml")
+    first = kept_rows(Path("runs/classify"))
+    assert luthier("prepare", Path("shipped.toml"), "--set", "name=again").code == 0
+    assert kept_rows(Path("runs/again")) == first
+    (workplace / "exam.jsonl").write_text('{"text": "another exam"}\n', encoding="utf-8")
+    said = luthier("prepare", Path("shipped.toml"), "--set", "name=again")
+    assert said.code == 2 and "not the test set that the recipe means" in said.err

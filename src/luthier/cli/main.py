@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import sys
 import traceback
@@ -23,6 +24,9 @@ _FREE = "free space, then give the same command again"
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file's name need not be text; in JSON, what stands for its bytes is then spelled as JSON spells it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(given))
 
 

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
@@ -100,7 +100,7 @@ class Confined:
         self._source, self._function, self._name = source, function, name
         self._limits, self._taken = limits, taken
         self._process: subprocess.Popen[bytes] | None = None
-        self._rest = b""
+        self._rest, self._unsent = b"", memoryview(b"")
         self._n_calls = 0
         self._renewed_s = -math.inf
         self._end: weakref.finalize[Any, Any] | None = None
@@ -113,11 +113,31 @@ class Confined:
             CannotConfineError: the machine cannot confine it as was asked.
 
         """
+        (found,) = self.call_all([value])
+        return found
+
+    def call_all(self, values: Sequence[Json]) -> Iterator[Json]:
+        """What the function returns for each of some values, one after the other, as `call` would.
+
+        All of them are sent at once, so that neither side waits for the other between two; each has its own time.
+        """
         process = self._process or self._start()
-        self._allow_time(process)
-        self._n_calls += 1
-        said = self._ask(process, [self._n_calls, value], self._limits.call_s)
-        if said.get("number") != self._n_calls or not {"error", "value"} & set(said):
+        first = self._n_calls + 1
+        self._n_calls += len(values)
+        self._unsent = memoryview(b"".join(_line([number, value]) for number, value in enumerate(values, first)))
+        n_left = len(values)
+        try:
+            for number in range(first, first + n_left):
+                self._allow_time(process)
+                said = self._answer(process, self._limits.call_s)
+                n_left -= 1
+                yield self._value(said, number, is_last=n_left == 0)
+        finally:
+            if n_left:  # nobody waits for what comes yet
+                self.close()
+
+    def _value(self, said: dict[str, Any], number: int, is_last: bool) -> Json:
+        if said.get("number") != number or not {"error", "value"} & set(said) or (is_last and self._rest):
             self.close()
             raise ConfinedError(_INTRUDED)
         if "error" in said:
@@ -128,7 +148,7 @@ class Confined:
         """End the process, whatever it is doing."""
         if self._end is not None:
             self._end()
-        self._process, self._end, self._rest = None, None, b""
+        self._process, self._end, self._rest, self._unsent = None, None, b"", memoryview(b"")
 
     def _start(self) -> subprocess.Popen[bytes]:
         # Nothing of the environment is passed on. PYTHONHASHSEED makes the order of sets the same in every process, which is
@@ -176,13 +196,20 @@ class Confined:
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (wanted if hard < 0 else min(wanted, hard), hard))
 
     def _ask(self, process: subprocess.Popen[bytes], value: Json, seconds: float) -> dict[str, Any]:
-        """Send a line and read one, within a time; the process does not outlive a failure to answer."""
-        deadline = time.monotonic() + seconds
+        """Send a line and read the only one that answers it."""
+        self._unsent = memoryview(_line(value))
+        said = self._answer(process, seconds)
+        if self._rest:
+            self.close()
+            raise ConfinedError(_INTRUDED)
+        return said
+
+    def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, Any]:
+        """Read a line, within a time, and send what is not sent yet; the process does not outlive a failure to answer."""
         assert process.stdin is not None and process.stdout is not None, "both are pipes"
         try:
-            line = json.dumps(value, ensure_ascii=True).encode() + b"\n"
-            said = json.loads(self._exchange(process.stdin, process.stdout, line, deadline, seconds))
-            if not isinstance(said, dict) or self._rest:
+            said = json.loads(self._exchange(process.stdin, process.stdout, seconds))
+            if not isinstance(said, dict):
                 raise ValueError
         except (BrokenPipeError, EOFError):
             problem = _ended(process)
@@ -198,19 +225,22 @@ class Confined:
             raise ConfinedError(f"it returned {said['too_long']:,} bytes as JSON, and {self._limits.reply_bytes:,} are allowed")
         return said
 
-    def _exchange(self, into: IO[bytes], out: IO[bytes], line: bytes, deadline: float, seconds: float) -> bytes:
+    def _exchange(self, into: IO[bytes], out: IO[bytes], seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
         waiting = select.poll()
         waiting.register(out.fileno(), select.POLLIN)
-        left = memoryview(line)
         is_registered = False
         while True:
-            if left:
+            if b"\n" in self._rest:
+                found, _, self._rest = self._rest.partition(b"\n")
+                return found
+            if self._unsent:
                 with contextlib.suppress(BlockingIOError):
-                    left = left[os.write(into.fileno(), left) :]
-            if left and not is_registered:
+                    self._unsent = self._unsent[os.write(into.fileno(), self._unsent) :]
+            if self._unsent and not is_registered:
                 waiting.register(into.fileno(), select.POLLOUT)
                 is_registered = True
-            elif not left and is_registered:
+            elif not self._unsent and is_registered:
                 waiting.unregister(into.fileno())
                 is_registered = False
             remaining = deadline - time.monotonic()
@@ -223,11 +253,12 @@ class Confined:
                     if not chunk:
                         raise EOFError
                     self._rest += chunk
-                    if b"\n" in chunk:
-                        found, _, self._rest = self._rest.partition(b"\n")
-                        return found
-                    if len(self._rest) > self._limits.reply_bytes + _CHUNK:
+                    if b"\n" not in chunk and len(self._rest) > self._limits.reply_bytes + _CHUNK:
                         raise ConfinedError(f"it wrote more than {self._limits.reply_bytes:,} bytes")
+
+
+def _line(value: Json) -> bytes:
+    return json.dumps(value, ensure_ascii=True).encode() + b"\n"
 
 
 def _raised(error: Mapping[str, Any], name: str) -> ConfinedError:

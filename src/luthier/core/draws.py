@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def seed_of(*parts: int | str) -> int:
     """A 63-bit seed that depends on all the parts and on nothing else."""
     text = "\x1f".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1
 
 
 def unit(*parts: int | str) -> float:

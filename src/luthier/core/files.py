@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from luthier.core.errors import LuthierError
-from luthier.core.jsonvalue import Json, dump
+from luthier.core.jsonvalue import Json, dump, to_bytes
 
 
 class DamagedFileError(LuthierError, ValueError):
@@ -57,7 +57,7 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, content: str) -> None:
     """Write a whole UTF-8 file atomically."""
-    write_bytes(path, content.encode("utf-8"))
+    write_bytes(path, to_bytes(content))
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -138,7 +138,7 @@ def text_hash(text: str) -> str:
 
 
 def _write_line(file: IO[bytes] | gzip.GzipFile, value: Json) -> None:
-    file.write((dump(value) + "\n").encode("utf-8"))
+    file.write(to_bytes(dump(value) + "\n"))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -63,6 +63,15 @@ class RowStep(Protocol):
 
 
 @runtime_checkable
+class AppliesToMany(Protocol):
+    """A row step that decides about many rows sooner than about each of them by itself, and in the same way."""
+
+    def apply_all(self, examples: Sequence[AnyExample]) -> Iterator[RowDecision]:
+        """What `apply` says of each row, in order."""
+        ...
+
+
+@runtime_checkable
 class KeyStep(Protocol):
     """Decides about rows that share a key; a join by key spreads over machines as well."""
 
@@ -140,6 +149,10 @@ class NamesFiles(Protocol):
 
     def rooted(self, folder: Path) -> Self:
         """The same step with relative paths taken from `folder`."""
+        ...
+
+    def shipped(self) -> Self:
+        """The same step as it goes with a model: files by what tells them from others, not by where this machine has them."""
         ...
 
 

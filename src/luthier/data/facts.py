@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luthier.core.examples import AnyExample, Labelled, Text
 from luthier.core.files import atomic_writer
-from luthier.core.jsonvalue import Json
+from luthier.core.jsonvalue import Json, to_bytes
 from luthier.data.columns import lookup
 from luthier.data.pipeline import DroppedRow
 from luthier.data.said import Said
@@ -112,5 +112,5 @@ def write_large_json(path: Path, value: Mapping[str, Json]) -> None:
     """Write what `core.files.write_json` writes, bit by bit: an object with an entry for each row."""
     with atomic_writer(path) as file:
         for some in json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2).iterencode(value):
-            file.write(some.encode("utf-8"))
+            file.write(to_bytes(some))
         file.write(b"\n")

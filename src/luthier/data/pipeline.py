@@ -14,7 +14,7 @@ from luthier.core.options import option
 from luthier.data.augment import AnyAugmentation
 from luthier.data.balance import AnyBalance
 from luthier.data.components import Components, joined_by_key
-from luthier.data.decisions import Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
+from luthier.data.decisions import AppliesToMany, Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
 from luthier.data.neighbours import are_alike, grams
 from luthier.data.steps import (
     AnyStep,
@@ -154,8 +154,10 @@ def tidied(example: AnyExample, steps: Sequence[RowStep | KeyStep | SetStep]) ->
 def one_by_one(rows: list[KeptRow], step: RowStep, dropped: list[DroppedRow], added: Counter[str]) -> list[KeptRow]:
     """The rows that a row step leaves, changed as it wants; what it drops and adds is noted."""
     left: list[KeptRow] = []
-    for row in rows:
-        match step.apply(row.example):
+    examples = [row.example for row in rows]
+    decisions = step.apply_all(examples) if isinstance(step, AppliesToMany) else map(step.apply, examples)
+    for row, decision in zip(rows, decisions, strict=True):
+        match decision:
             case Kept():
                 left.append(row)
             case Changed(example, reason):

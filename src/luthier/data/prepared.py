@@ -9,7 +9,7 @@ from pathlib import Path
 
 from luthier.core.examples import AnyExample, from_record, to_record
 from luthier.core.files import read_jsonl
-from luthier.core.jsonvalue import Json, canonical
+from luthier.core.jsonvalue import Json, canonical, to_bytes
 from luthier.data.pipeline import DroppedRow, KeptRow
 from luthier.data.record import BadRow
 from luthier.data.split import Side
@@ -69,7 +69,7 @@ class RowsHash:
         """Take in one more row."""
         record = to_record(example)
         del record["source"]
-        self._lines.append(canonical(record).encode())
+        self._lines.append(to_bytes(canonical(record)))
 
     def hexdigest(self) -> str:
         """The hash of all of them."""

@@ -48,7 +48,8 @@ def workplace(
     try:
         if mark is None or _mark_of(folder) != mark:
             _remove(folder)
-            folder.mkdir(parents=True)
+            home.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)  # rows lie in it as they came, with all that the steps are to mask or drop
             write_json(folder / _MARK, {"mark": mark})
         yield Work(folder, engine, rows_in_shard, pause)
     except LuthierError:

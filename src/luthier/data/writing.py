@@ -17,7 +17,7 @@ import polars
 
 from luthier.core.errors import LuthierError
 from luthier.core.files import atomic_writer
-from luthier.core.jsonvalue import Json, dump
+from luthier.core.jsonvalue import Json, dump, to_bytes
 from luthier.data.readers.nested_squad import nested
 from luthier.data.survey import suffix_of
 
@@ -68,19 +68,19 @@ Out = IO[bytes] | gzip.GzipFile
 
 def _jsonl(out: Out, path: Path, records: Records) -> None:
     for record in records():
-        out.write((dump(record) + "\n").encode("utf-8"))
+        out.write(to_bytes(dump(record) + "\n"))
 
 
 def _json(out: Out, path: Path, records: Records) -> None:
     opening = "[\n  "
     for record in records():
-        out.write((opening + dump(record)).encode("utf-8"))
+        out.write(to_bytes(opening + dump(record)))
         opening = ",\n  "
     out.write(b"\n]\n" if opening.startswith(",") else b"[]\n")
 
 
 def _squad(out: Out, path: Path, records: Records) -> None:
-    out.write((json.dumps(nested(iter(records())), ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+    out.write(to_bytes(json.dumps(nested(iter(records())), ensure_ascii=False, indent=2) + "\n"))
 
 
 def _table(delimiter: str) -> Callable[[Out, Path, Records], None]:

@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import overload
 
 from luthier.core.errors import Complaints
 from luthier.core.examples import AnyExample
@@ -22,7 +21,7 @@ from luthier.data.erased import Erased, ErasedRow
 from luthier.data.facts import Account, Written, account, facts, write_large_json
 from luthier.data.parting import Settled, columns_of, drops, part, refuse_strangers, settle
 from luthier.data.pipeline import Prepare
-from luthier.data.profile import check, profile, settings_warning, warnings
+from luthier.data.profile import check, settings_warning, warnings
 from luthier.data.relations import relations_of
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
 from luthier.data.split import SIDES, Side, Sides
@@ -144,7 +143,9 @@ def prepare(
         parted = _Parted(cleaned, sides, rows, account(cleaned.dropped_lines()), label_errors.warning(prepare.steps, home))
         check(rows, parted.dropped.rows(), settled.split, _where(data))
         # From here on the files change, and what an earlier run made of them is no longer there.
-        Run(folder).done("prepare").unlink(missing_ok=True)
+        run = Run(folder)
+        for gone_too in (run.done("prepare"), run.done("profile"), run.profile, run.profile.with_suffix(".html")):
+            gone_too.unlink(missing_ok=True)
         versions.remember(home)
         result = _write(parted, data, recognised, settled, work, _additions(prepare, parted, settled, tools))
         versions.record(home, settled.origin)
@@ -184,26 +185,6 @@ def _certified(home: Path, group: str | None, threshold: float, work: Work) -> t
     with work.shown("certifying", None) as advance:
         certificate = certify(rows(), group, threshold, work.folder, advance)
     return certificate, test.hexdigest()
-
-
-class _OnDisk(Sequence[tuple[AnyExample, str]]):
-    """The rows that were written with their sides, read anew each time that somebody goes through them."""
-
-    def __init__(self, home: Path, n_rows: int) -> None:
-        self._home, self._n_rows = home, n_rows
-
-    def __len__(self) -> int:
-        return self._n_rows
-
-    def __iter__(self) -> Iterator[tuple[AnyExample, str]]:
-        return prepared.read_rows(self._home)
-
-    @overload
-    def __getitem__(self, i: int) -> tuple[AnyExample, str]: ...
-    @overload
-    def __getitem__(self, i: slice) -> list[tuple[AnyExample, str]]: ...
-    def __getitem__(self, i: int | slice) -> tuple[AnyExample, str] | list[tuple[AnyExample, str]]:
-        return list(self)[i]
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +244,6 @@ def _write(parted: _Parted, data: Data, recognised: Recognised, settled: Settled
     kept_on = {row.id: sides.of[row.id] for row, _ in parted.rows}
     now, absent = prepared.sides_to_keep(kept_on, {**settled.recorded.sides, **sides.of}, dropped.twins)
     write_json(home / prepared.CLEANING, result.as_dict())
-    write_json(home / prepared.PROFILE, profile(_OnDisk(home, written.sides.total())))
     record: dict[str, Json] = {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent}
     if sides.boundaries:
         record["boundaries"] = {str(side): moment for side, moment in sides.boundaries.items()}

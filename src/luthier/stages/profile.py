@@ -22,7 +22,6 @@ from luthier.evaluate.metrics import TUNED
 from luthier.models.load import context_of, load_config, load_tokenizer
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.stages.power import test_power
-from luthier.stages.prepare import load_side
 from luthier.stages.recipe import Recipe
 
 PAGE = "profile.html"
@@ -70,7 +69,8 @@ def profile_stage(recipe: Recipe, run: Run, prepared_rows: Mapping[str, Any]) ->
 
 def power_of(recipe: Recipe, folder: Path) -> list[str]:
     """The smallest difference that the test rows under a run's folder can show; nothing for tasks that cannot be judged yet."""
-    return [] if _metric(recipe) is None else test_power(recipe, load_side(folder, "test"))
+    test = (row for row, side in prepared.read_rows(folder / "data") if side == "test")
+    return [] if _metric(recipe) is None else test_power(recipe, test)
 
 
 def _metric(recipe: Recipe) -> str | None:

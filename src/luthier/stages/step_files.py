@@ -26,6 +26,11 @@ def rooted_steps(prepare: Prepare, folder: Path) -> Prepare:
     )
 
 
+def shipped_steps(prepare: Prepare) -> Prepare:
+    """The section as it goes with a model: files by their names and hashes, not by where this machine has them."""
+    return dataclasses.replace(prepare, steps=tuple(one.shipped() if isinstance(one, NamesFiles) else one for one in prepare.steps))
+
+
 def models_of(prepare: Prepare) -> tuple[str, ...]:
     """The models that the section names, each once, in order."""
     named = [getattr(one, "model", None) for one in (*prepare.steps, *prepare.augment)]
@@ -45,7 +50,7 @@ def step_hashes(prepare: Prepare) -> dict[str, Json]:
         for name in step.files() if isinstance(step, NamesFiles) else ():
             try:
                 path = Path(name)
-                paths = [path] if path.is_file() else [one.file.path for one in survey(name, "auto", None)]
+                paths = [path] if path.is_file() else [one for found in survey(name, "auto", None) for one in found.paths]
                 found |= {str(one): file_hash(one) for one in paths}
             except LuthierError as error:
                 complaints.extend(error)

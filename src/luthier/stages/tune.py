@@ -26,6 +26,7 @@ from luthier.prove.anchors import Anchors
 from luthier.serve import bundle
 from luthier.stages.recipe import Recipe
 from luthier.stages.rows import Rowed, to_rows
+from luthier.stages.step_files import shipped_steps
 from luthier.text.batching import CutPlan, Layout
 from luthier.text.rows import rows_digest
 from luthier.text.stream import EpochStream
@@ -195,7 +196,7 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
     card = bundle.Card(
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
         _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), training.pooling, recipe.goal.about,
-        rows.layout, rows.fields, recipe.data.format, dump(recipe.prepare), common_system(rows.train), fingerprint,
+        rows.layout, rows.fields, recipe.data.format, dump(shipped_steps(recipe.prepare)), common_system(rows.train), fingerprint,
         str(held).removeprefix("torch."),
     )  # fmt: skip
     bundle.save(card, method, network, base.tokenizer, run.bundle)

@@ -59,6 +59,78 @@ def test_values_larger_than_any_pipe_go_both_ways() -> None:
     assert run("def f(x):\n    return x + 'y'", text) == text + "y"
 
 
+COUNTS = """
+n = 0
+def f(x):
+    global n
+    n += 1
+    if x == "boom": raise KeyError(n)
+    if x == "slow":
+        while True: pass
+    return [n, x]
+"""
+
+
+def test_many_values_are_answered_in_order_by_one_process_as_one_by_one() -> None:
+    values: list[Json] = [*range(300), "x" * 300_000, None, *range(300)]
+    confined = Confined(COUNTS, "f", "own.py", QUICK)
+    assert list(confined.call_all(values)) == [[n, value] for n, value in enumerate(values, 1)]
+    assert confined.call("more") == [len(values) + 1, "more"] and list(confined.call_all([])) == []
+    confined.close()
+
+
+@pytest.mark.parametrize(("bad", "said"), [
+    ("boom", 'own.py:6, `if x == "boom": raise KeyError(n)`, raised KeyError: 3'), ("slow", "0.5 s"),
+])  # fmt: skip
+def test_what_goes_wrong_among_many_comes_after_the_answers_before_it(bad: str, said: str) -> None:
+    confined = Confined(COUNTS, "f", "own.py", Limits(call_s=0.5))
+    found = []
+    with pytest.raises(ConfinedError) as caught:
+        for one in confined.call_all(["a", "b", bad, "c", "d"]):
+            found.append(one)
+    assert found == [[1, "a"], [2, "b"]] and said in caught.value.problem
+    # What it would have said of the others is waited for by nobody: the next call gets its own answer.
+    assert confined.call("e") == [1, "e"]
+    confined.close()
+
+
+def test_whoever_stops_listening_gets_no_stale_answer() -> None:
+    confined = Confined(COUNTS, "f", "own.py", QUICK)
+    for one in confined.call_all(["a", "b", "c"]):
+        assert one == [1, "a"]
+        break
+    assert confined.call("z") == [1, "z"]
+    confined.close()
+
+
+def test_each_of_many_values_has_its_own_time() -> None:
+    slow = "import time\ndef f(x):\n    time.sleep(x)\n    return x"
+    confined = Confined(slow, "f", "own.py", Limits(call_s=0.6))
+    assert list(confined.call_all([0.25] * 4)) == [0.25] * 4
+    confined.close()
+
+
+FORGES = """
+import os
+pipe = None
+def f(x):
+    for number in range(3, 10):
+        try:
+            if os.fstat(number).st_mode & 0o010000 and os.write(number, b"") == 0: break
+        except OSError: continue
+    os.write(number, ('{"value": "forged", "number": %d}\\n' % x).encode())
+    return "mine"
+"""
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], [2, 3, 4], [1, 1, 1], [9, 9, 9]])
+def test_forged_answers_among_many_are_told(values: list[int]) -> None:
+    confined = Confined(FORGES, "f", "own.py", QUICK)
+    with pytest.raises(ConfinedError, match="it wrote into the answers"):
+        list(confined.call_all([*values]))
+    confined.close()
+
+
 def test_a_function_may_use_the_libraries_that_are_installed() -> None:
     assert run("import numpy, re, json, datetime, collections\ndef f(x):\n    return float(numpy.array(x).mean())", [1, 2, 6]) == 3.0
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from luthier.core.draws import permutation, seed_of, unit
 
 
-@given(st.lists(st.integers(-5, 5) | st.text(alphabet="ab", max_size=3), min_size=1, max_size=4))
+@given(st.lists(st.integers(-5, 5) | st.text(alphabet="ab\ud83d", max_size=3), min_size=1, max_size=4))
 def test_a_seed_has_63_bits_and_a_unit_lies_below_one(parts: list[int | str]) -> None:
     assert 0 <= seed_of(*parts) < 2**63
     assert 0 <= unit(*parts) < 1

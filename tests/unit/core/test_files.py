@@ -121,6 +121,37 @@ def test_rows_are_read_as_they_were_written(tmp_path_factory: pytest.TempPathFac
     assert list(read_jsonl(path)) == rows
 
 
+halves = st.text(st.sampled_from("\ud83d\ude00\udcff\\\"/\n\x7fé😀") | st.characters(), max_size=8)
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.jsonl.gz", "one.json"])
+@given(key=halves, text=halves)
+def test_halves_of_characters_are_spelled_as_json_spells_them_and_read_back(
+    tmp_path_factory: pytest.TempPathFactory, name: str, key: str, text: str
+) -> None:
+    path = tmp_path_factory.mktemp("halves") / name
+    if path.suffix == ".json":
+        write_json(path, {key: [text]})
+        found = read_json(path)
+    else:
+        write_jsonl(path, [{key: [text]}])
+        (found,) = read_jsonl(path)
+    # Two halves of one character that stand side by side are that character, as JSON has it.
+    assert found == {whole(key): [whole(text)]}
+    (gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()).decode("utf-8")
+
+
+def whole(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def test_half_a_character_is_six_letters_of_a_page_and_of_a_row(tmp_path: Path) -> None:
+    write_text(tmp_path / "page.html", "rows\udcff.csv")
+    assert (tmp_path / "page.html").read_bytes() == b"rows\\udcff.csv"
+    write_jsonl(tmp_path / "a.jsonl", [{"a": "\\\ud83d"}])
+    assert (tmp_path / "a.jsonl").read_bytes() == b'{"a": "\\\\\\ud83d"}\n'
+
+
 def test_a_row_is_one_line_of_plain_json(tmp_path: Path) -> None:
     write_jsonl(tmp_path / "a.jsonl", [{"a": "é\u2028\n", "b": 1}, {}])
     assert (tmp_path / "a.jsonl").read_bytes() == '{"a": "é\u2028\\n", "b": 1}\n{}\n'.encode()

@@ -13,6 +13,7 @@ from luthier.core.examples import Text
 from luthier.data.decisions import ready
 from luthier.data.steps import (
     C4Quality,
+    CorrectTypos,
     EmailDebris,
     FinewebQuality,
     GopherQuality,
@@ -24,14 +25,13 @@ from luthier.data.steps import (
     MarkupToText,
     RepairEncoding,
     TokenLength,
-    Typos,
     Whitespace,
 )  # fmt: skip
 from luthier.data.tools import Tools
 
 STEPS = [
     RepairEncoding(), HtmlToText(), Whitespace(), Whitespace(form="NFKC"), MarkupToText(), MarkupToText(syntax="wiki"), LookAlikes(),
-    EmailDebris(), Typos(), Languages(), Length(), TokenLength(), GopherQuality(), GopherRepetition(), C4Quality(), FinewebQuality(),
+    EmailDebris(), CorrectTypos(), Languages(), Length(), TokenLength(), GopherQuality(), GopherRepetition(), C4Quality(), FinewebQuality(),
 ]  # fmt: skip
 TOOLS = Tools(count_tokens=lambda texts: [len(text) for text in texts])
 EVERYWHERE = (" ", "\n", " \n", "a ", "é", "а", "a. ")
@@ -50,7 +50,7 @@ REPEATED = {
         "--\n", "> ", ">\n", "On 1, a\n", "On 1, a wrote:\n", "From: a\n", "Thanks,\n", "A\nThanks,\n", "a@", "1 ", "1-", "A\na@b.c\n\n",
         "___\n", "Sent from my a\n", "not the intended recipient\n\n", "-----Original Message-----\n", "x:\n", "this email a a ",
     ),
-    "typos": ("a;", "becuase ", "the old becuase ", "a-", "a'"),
+    "correct_typos": ("a;", "becuase ", "the old becuase ", "a-", "a'"),
     "c4_quality": ("[1]", "[[1]", "a b c d e. ", "a b c d e.\n", "{", "[edit"),
     "gopher_repetition": ("a b ", "a\n", "a\n\n"),
 }

@@ -8,7 +8,7 @@ import pytest
 
 from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
-from luthier.core.files import write_jsonl
+from luthier.core.files import file_hash, write_jsonl
 from luthier.core.messages import Message
 from luthier.data.decisions import Dropped, Kept, ready
 from luthier.data.pipeline import clean, tidied
@@ -103,3 +103,42 @@ def test_paths_are_taken_from_the_folder_of_the_recipe(tmp_path: Path) -> None:
     assert step.files() == (str(tmp_path / "a/test.jsonl"), str(tmp_path / "more"), "/else/where.csv")
     assert [path for path, *_ in Contamination(against=()).complaints(frozenset())] == ["against"]
     assert [path for path, *_ in Contamination(against=("a", " ")).complaints(frozenset())] == ["against"]
+
+
+def test_what_is_shipped_names_and_hashes_the_test_sets_and_not_their_places(judge: Contamination, tmp_path: Path) -> None:
+    folder = tmp_path / "exams"
+    folder.mkdir()
+    for name in ("a.jsonl", "b.jsonl"):
+        write_jsonl(folder / name, [{"text": f"{QUESTION} in {name}"}])
+    step = Contamination(against=(*judge.against, str(folder)), n_words=12)
+    shipped = step.shipped()
+    assert shipped.against == ("test.jsonl", "exams") and shipped.n_words == 12
+    assert shipped.sha256[0] == file_hash(tmp_path / "test.jsonl") and len(shipped.sha256[1]) == 64
+    assert str(tmp_path) not in repr(shipped)
+    # Beside the test sets, wherever that is, it is the same step; beside others it is refused.
+    row = Text("r", f"Something else. {QUESTION} entirely.")
+    assert judged(shipped.rooted(tmp_path), row) == judged(step, row)
+    write_jsonl(folder / "b.jsonl", [{"text": "another exam altogether, with other questions"}])
+    write_jsonl(tmp_path / "test.jsonl", [{"text": "another test altogether, with other questions"}])
+    with pytest.raises(LuthierError, match="not the test set that the recipe means") as caught:
+        judged(shipped.rooted(tmp_path), row)
+    assert [one.where for one in caught.value.errors] == [str(tmp_path / "test.jsonl"), str(folder)]
+    assert isinstance(judged(step, row), Dropped), "nobody said which were meant, and they are taken as they are"
+
+
+def test_a_folder_of_test_sets_is_told_by_its_names_and_contents(tmp_path: Path) -> None:
+    def hashed(**files: str) -> str:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}" / "exams"
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            write_jsonl(folder / f"{name}.jsonl", [{"text": text}])
+        return Contamination(against=(str(folder),)).shipped().sha256[0]
+
+    assert hashed(a="one two", b="three four") == hashed(b="three four", a="one two")
+    assert len({hashed(a="one two", b="three four"), hashed(a="three four", b="one two"), hashed(a="one two"), hashed(c="one two")}) == 4
+
+
+def test_there_is_a_hash_for_each_test_set_or_none() -> None:
+    said = [*Contamination(against=("a.jsonl", "b.jsonl"), sha256=("0" * 64,)).complaints(frozenset())]
+    assert [where for where, *_ in said] == ["sha256"]
+    assert not [*Contamination(against=("a.jsonl",), sha256=("0" * 64,)).complaints(frozenset())]

@@ -12,8 +12,9 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
 from luthier.core.loading import loads
 from luthier.core.messages import Message
-from luthier.data.decisions import Changed, Dropped, Kept, RowDecision
+from luthier.data.decisions import AppliesToMany, Changed, Dropped, Kept, RowDecision
 from luthier.data.pipeline import Prepare, clean, tidied
+from luthier.data.steps import own_filter
 from luthier.data.steps.own_filter import OwnFilter
 from luthier.data.tools import NO_TOOLS
 
@@ -132,6 +133,44 @@ def test_what_goes_wrong_in_it_is_said_with_the_row_s_place_and_its_own_line(fol
         asked(folder, name, Text("1", "abc", source="rows.csv:7"), call_s=0.5, memory_mb=256)
     assert caught.value.where == "rows.csv:7"
     assert caught.value.problem == f"{folder}/filters.py:{name}: {said}"
+
+
+@pytest.mark.parametrize("at_once", [1, 60, 100, 1 << 20])
+def test_rows_that_are_sent_together_are_decided_as_each_by_itself(folder: Path, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_filter, "_AT_ONCE", at_once)
+    rows: list[AnyExample] = [Text(str(i), ["yes", "no", "rude", "é" * 40][i % 4], extra={"n": i}) for i in range(25)]
+    for name, changes in (("keep", False), ("upper", True), ("seen", False)):
+        made = OwnFilter(function=f"filters.py:{name}", changes=changes).rooted(folder).with_tools(NO_TOOLS)
+        assert isinstance(made, AppliesToMany)
+        assert list(made.apply_all(rows)) == [made.apply(row) for row in rows]
+        assert list(made.apply_all([])) == []
+
+
+@pytest.mark.parametrize("at_once", [1, 1 << 20])
+@pytest.mark.parametrize(("texts", "place", "said"), [
+    (["a=b", "c=d", "abc", "none"], "rows.csv:3", "raised IndexError"),
+    (["a=b", "abc", "c=d"], "rows.csv:2", "raised IndexError"),
+    (["a=b", "number=", "abc"], "rows.csv:2", "returned ''"),
+])  # fmt: skip
+def test_among_rows_that_are_sent_together_the_first_that_goes_wrong_is_named(
+    texts: list[str], place: str, said: str, at_once: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_filter, "_AT_ONCE", at_once)
+    rows = [Text(str(i), text, source=f"rows.csv:{i}") for i, text in enumerate(texts, 1)]
+    with pytest.raises(LuthierError) as caught:
+        clean(rows, [OwnFilter(function="filters.py:boom").rooted(folder)])
+    assert caught.value.where == place and said in caught.value.problem
+
+
+def test_rows_are_sent_together_up_to_a_bound_and_one_by_one_where_they_are_long() -> None:
+    rows: list[AnyExample] = [Text(str(i), "x" * 100_000) for i in range(25)]
+    assert [len(some) for some in own_filter._batches([*rows, Text("long", "x" * 3_000_000), Text("last", "x")])] == [10, 10, 5, 1, 1]
+
+
+def test_half_a_character_is_no_text_of_a_row(folder: Path) -> None:
+    with pytest.raises(LuthierError, match=r"returned fields of no row: the row holds half of a character"):
+        asked(folder, "whatever", Text("1", "a", extra={"say": {"text": "x\ud83d"}}), changes=True)
+    assert asked(folder, "whatever", Text("1", "a", extra={"say": "bad \ud83d"})) == Dropped("bad \ud83d")
 
 
 def test_cleaning_accounts_for_each_row(folder: Path) -> None:

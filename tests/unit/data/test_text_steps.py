@@ -13,7 +13,7 @@ from luthier.core.examples import Chat, Pair, Text
 from luthier.core.messages import Message
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep, ready
 from luthier.data.spelling import corrected
-from luthier.data.steps import Languages, LookAlikes, MarkupToText, TokenLength, Typos, Whitespace
+from luthier.data.steps import CorrectTypos, Languages, LookAlikes, MarkupToText, TokenLength, Whitespace
 from luthier.data.steps.languages import CODES
 from luthier.data.steps.look_alikes import _LATIN_CYRILLIC, _LATIN_GREEK
 from luthier.data.tools import NO_TOOLS, Tools
@@ -192,7 +192,7 @@ PROSE = "The old workshop in our street repairs violins and cellos, and "
     ],
 )  # fmt: skip
 def test_a_plain_slip_is_put_right(slip: str, word: str) -> None:
-    assert after(Typos(), f"{PROSE}they {slip} it.") == f"{PROSE}they {word} it."
+    assert after(CorrectTypos(), f"{PROSE}they {slip} it.") == f"{PROSE}they {word} it."
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_a_plain_slip_is_put_right(slip: str, word: str) -> None:
     ],
 )  # fmt: skip
 def test_names_codes_terms_and_what_is_not_plain_stay(said: str) -> None:
-    assert Typos().apply(Text("r", f"{PROSE}they say {said} there.")) == Kept()
+    assert CorrectTypos().apply(Text("r", f"{PROSE}they say {said} there.")) == Kept()
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_names_codes_terms_and_what_is_not_plain_stay(said: str) -> None:
     ],
 )
 def test_other_languages_code_and_scraps_stay(text: str) -> None:
-    assert Typos().apply(Text("r", text)) == Kept()
+    assert CorrectTypos().apply(Text("r", text)) == Kept()
 
 
 def test_what_a_model_has_to_say_stays() -> None:
     text = f"{PROSE}they diferent it."
-    assert Typos().apply(Pair("r", text, text)) == Changed(Pair("r", corrected(text), text), "slips of the keyboard")
+    assert CorrectTypos().apply(Pair("r", text, text)) == Changed(Pair("r", corrected(text), text), "slips of the keyboard")

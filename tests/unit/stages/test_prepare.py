@@ -113,8 +113,18 @@ def test_the_same_data_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         run(tmp_path / name, messages(60))
-    for file in ("kept.jsonl.gz", "dropped.jsonl.gz", "split.json", "profile.json", "cleaning.json"):
+    for file in ("kept.jsonl.gz", "dropped.jsonl.gz", "split.json", "cleaning.json"):
         assert (tmp_path / "one/run/data" / file).read_bytes() == (tmp_path / "two/run/data" / file).read_bytes()
+
+
+def test_what_an_earlier_run_said_of_its_rows_goes_with_them(tmp_path: Path) -> None:
+    run(tmp_path, messages(60))
+    made = [tmp_path / "run" / name for name in ("data/profile.json", "data/profile.html", "profile.done")]
+    assert not any(path.exists() for path in made), "that is the next stage's"
+    for path in made:
+        path.write_text("{}", encoding="utf-8")
+    run(tmp_path, messages(70))
+    assert not any(path.exists() for path in made)
 
 
 def test_groups_stand_on_one_side(tmp_path: Path) -> None:

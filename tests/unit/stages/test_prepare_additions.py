@@ -33,7 +33,7 @@ AUGMENT = (
     Swaps(words=(("bow", "stick"), ("peg", "pin")), share=0.5),
     Templates(patterns=("Hello, {text} Bye!",), share=0.5),
 )
-FILES = ("kept.jsonl.gz", "dropped.jsonl.gz", "split.json", "profile.json", "cleaning.json")
+FILES = ("kept.jsonl.gz", "dropped.jsonl.gz", "split.json", "cleaning.json")
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import pickle
 import random
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ from luthier.data.steps import ExactDuplicates, NearDuplicates, Whitespace
 from luthier.data.tools import NO_TOOLS, Tools
 from luthier.stages.prepare import Making, prepare
 
-FILES = {"kept.jsonl.gz", "dropped.jsonl.gz", "cleaning.json", "split.json", "profile.json", "versions.json"}
+FILES = {"kept.jsonl.gz", "dropped.jsonl.gz", "cleaning.json", "split.json", "versions.json"}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -146,9 +147,11 @@ def test_an_interrupted_preparing_goes_on_where_it_was(tmp_path: Path) -> None:
             break
         except Interrupted:
             stops += 1
-            assert (folder / "data" / ".work").is_dir()
+            work = folder / "data" / ".work"
+            assert work.is_dir() and stat.S_IMODE(work.stat().st_mode) == 0o700, "rows lie there as they came"
         found = prepare(source, Prepare(), 0, "labelled", folder, making=Making("these", rows_in_shard=30))
         assert found == straight and files(folder) == files(tmp_path / "straight")
+        assert not (folder / "data" / ".work").exists()
     assert stops > 2
 
 

@@ -13,8 +13,8 @@ from luthier.core.errors import LuthierError
 from luthier.core.generator import Piece, Reply, Sampling
 from luthier.data.augment import Paraphrase, Typos
 from luthier.data.pipeline import Prepare
-from luthier.data.steps import Contamination, Length, SemanticDuplicates
-from luthier.stages.step_files import rooted_steps, step_hashes
+from luthier.data.steps import Contamination, Length, OwnFilter, SemanticDuplicates
+from luthier.stages.step_files import rooted_steps, shipped_steps, step_hashes
 from luthier.stages.step_tools import by_generator, embedder, rephraser
 from luthier.text.renderer import Renderer
 
@@ -77,6 +77,26 @@ def test_paths_of_files_and_models_are_taken_from_the_recipes_folder(tmp_path: P
     assert [getattr(one, "model", None) for one in (*steps[2:], *augment)] == [
         str(tmp_path / "model"), "sprout", None, str(tmp_path / "other"), "owner/name"
     ]  # fmt: skip
+
+
+def test_what_is_shipped_holds_no_place_of_this_machine_but_of_what_has_to_be_run_again(tmp_path: Path) -> None:
+    (tmp_path / "test.jsonl").write_text('{"text": "one"}\n', encoding="utf-8")
+    (tmp_path / "filters.py").write_text("def keep(row):\n    return True\n", encoding="utf-8")
+    filters = tuple(OwnFilter(function="filters.py:keep", changes=changes) for changes in (False, True))
+    said = rooted_steps(Prepare((Contamination(against=("test.jsonl",)), Length(), *filters)), tmp_path)
+    tests, length, keeps, changes = shipped_steps(said).steps
+    assert str(tmp_path) not in repr((tests, length, keeps)) and length == Length()
+    assert isinstance(keeps, OwnFilter) and keeps.function == "filters.py:keep" and len(keeps.sha256) == 64
+    assert changes == said.steps[3], "what changes a served model's rows has to be found"
+
+
+def test_both_files_of_a_parallel_test_set_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "exam").mkdir()
+    for language in ("en", "de"):
+        (tmp_path / "exam" / f"test.{language}").write_text("one\ntwo\n", encoding="utf-8")
+    said = Prepare((Contamination(against=(str(tmp_path / "exam"),)),))
+    before = step_hashes(said)
+    assert {Path(name).name for name in before} == {"test.en", "test.de"}
 
 
 def test_what_stands_in_the_files_and_models_is_part_of_the_stages_fingerprint(tmp_path: Path) -> None:

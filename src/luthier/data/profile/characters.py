@@ -47,7 +47,11 @@ class CharacterTrouble:
 
 
 def signs_of(text: str) -> dict[str, str]:
-    """Each kind of trouble that a text has, with the first characters that show it."""
+    """Each kind of trouble that a text has, with the first characters that show it.
+
+    Mojibake is told by its look (ftfy's pattern), and not by whether `luthier.data.mojibake` would repair it: rows are looked at
+    after that was done, and what is left then is what no repair brings back (docs/log.md).
+    """
     found = {kind: at[0] for kind, pattern in _PATTERNS.items() if (at := pattern.search(text)) is not None}
     if not text.isascii() and (at := BADNESS_RE.search(text)) is not None:
         # The pattern takes in plain letters beside what is wrong, and what is told apart from it.

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from luthier.data.profile.word_weights import word_weights
+
 MOST_LABELS = 500
 FEWEST_OF_A_LABEL = 5
 _MOST_WORDS = 50_000
 _AT_ONCE = 2_000
-_WORD = r"\w+|[^\w\s]+"
 
 
 def label_margins(labels: Sequence[str | None], texts: Sequence[str]) -> NDArray[np.float64] | None:
@@ -30,15 +31,11 @@ def label_margins(labels: Sequence[str | None], texts: Sequence[str]) -> NDArray
     place = {name: i for i, name in enumerate(names)}
     judged = np.array([i for i, label in enumerate(labels) if label in place], dtype=np.int64)
     own = np.array([place[str(labels[i])] for i in judged], dtype=np.int64)
-    # scikit-learn takes a second to load, and only sets with labels need it.
-    import scipy.sparse
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=_WORD, max_features=_MOST_WORDS)
-    try:
-        vectors = words.fit_transform([texts[i] for i in judged])
-    except ValueError:  # no text has a word
+    vectors = word_weights([texts[i] for i in judged], _MOST_WORDS)
+    if vectors is None:
         return None
+    import scipy.sparse
+
     members = scipy.sparse.csr_matrix((np.ones(len(own)), (own, np.arange(len(own)))), shape=(len(names), len(own)))
     sums = members @ vectors
     squares = np.asarray(sums.multiply(sums).sum(axis=1)).ravel()

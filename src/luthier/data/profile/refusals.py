@@ -7,10 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from luthier.core.errors import Complaints, LuthierError
-from luthier.core.examples import AnyExample, Chat, Labelled
+from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
 from luthier.data.pipeline import DroppedRow
 from luthier.data.split import SIDES, TWO_SIDES, AnySplit, ByColumn, TimeSplit
@@ -23,23 +21,6 @@ _TORN = 20
 """One row in so many that had to go to keep the sides apart is worth a word."""
 
 Placed = Sequence[tuple[AnyExample, str]]
-
-
-def profile(rows: Placed) -> dict[str, Json]:
-    """Counts of rows, labels and turns by side, and the quantiles of the rows' lengths in characters."""
-    n_characters = [sum(len(text) for text in example.texts()) for example, _ in rows]
-    found: dict[str, Json] = {
-        "shapes": dict(Counter(example.shape for example, _ in rows)),
-        "rows": {side: sum(on == side for _, on in rows) for side in SIDES},
-        "characters": _quantiles(n_characters),
-    }
-    counts = label_counts(rows)
-    if counts:
-        found["labels"] = {label: dict(by_side) for label, by_side in counts.items()}
-    turns = [len(example.messages) for example, _ in rows if isinstance(example, Chat)]
-    if turns:
-        found["turns"] = _quantiles(turns)
-    return found
 
 
 def label_counts(rows: Placed) -> dict[str, dict[str, int]]:
@@ -189,9 +170,3 @@ def _named(things: Sequence[str]) -> str:
     """The first few things, and how many more there are."""
     more = len(things) - _N_NAMED
     return ", ".join(things[:_N_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _quantiles(values: Sequence[int]) -> dict[str, Json]:
-    if not values:
-        return {}
-    return {name: float(np.quantile(values, at)) for name, at in (("min", 0), ("p50", 0.5), ("p95", 0.95), ("max", 1))}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 from luthier.core.draws import seed_of
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Preference, Ranking, Rated
@@ -38,7 +37,7 @@ class Looked:
         """Each stretch of text that a model would read."""
         return tuple(text for _, text in self.parts)
 
-    @cached_property
+    @property
     def own(self) -> str:
         """What is particular to the row: everything but a system message, which rows share."""
         return "\n".join(text for who, text in self.parts if who not in _SHARED)

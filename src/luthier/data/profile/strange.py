@@ -178,9 +178,10 @@ def _is_sign(one: str) -> bool:
 
 def _rare_of(letters: Letters) -> frozenset[str]:
     """The characters that are rare: the rarest, as far as they make up `_RARE` of all together."""
-    distinct, counts = np.unique(letters.points, return_counts=True)
+    distinct = np.flatnonzero(letters.counts)
+    counts = letters.counts[distinct]
     order = np.argsort(counts, kind="stable")
-    n_rare = int(np.searchsorted(np.cumsum(counts[order]), _RARE * len(letters.points), side="right"))
+    n_rare = int(np.searchsorted(np.cumsum(counts[order]), _RARE * counts.sum(), side="right"))
     return frozenset(one for one in map(chr, distinct[order[:n_rare]].tolist()) if not one.isspace())
 
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from luthier.data.steps.c4_quality import C4Quality
 from luthier.data.steps.contamination import Contamination
+from luthier.data.steps.correct_typos import CorrectTypos
 from luthier.data.steps.email_debris import EmailDebris
 from luthier.data.steps.exact_duplicates import ExactDuplicates
 from luthier.data.steps.fineweb_quality import FinewebQuality
@@ -24,11 +25,10 @@ from luthier.data.steps.repair_encoding import RepairEncoding
 from luthier.data.steps.secrets import Secrets
 from luthier.data.steps.semantic_duplicates import SemanticDuplicates
 from luthier.data.steps.token_length import TokenLength
-from luthier.data.steps.typos import Typos
 from luthier.data.steps.whitespace import Whitespace
 
 AnyRowStep: TypeAlias = (
-    RepairEncoding | HtmlToText | Whitespace | Length | MarkupToText | LookAlikes | EmailDebris | Typos | Languages | TokenLength
+    RepairEncoding | HtmlToText | Whitespace | Length | MarkupToText | LookAlikes | EmailDebris | CorrectTypos | Languages | TokenLength
     | GopherQuality | GopherRepetition | C4Quality | FinewebQuality | PersonalData | Secrets | OwnFilter
     | Contamination
 )  # fmt: skip
@@ -43,6 +43,7 @@ __all__ = [
     "AnyStep",
     "C4Quality",
     "Contamination",
+    "CorrectTypos",
     "EmailDebris",
     "ExactDuplicates",
     "FinewebQuality",
@@ -61,6 +62,5 @@ __all__ = [
     "Secrets",
     "SemanticDuplicates",
     "TokenLength",
-    "Typos",
     "Whitespace",
 ]

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample
+from luthier.core.files import file_hash, text_hash
+from luthier.core.jsonvalue import canonical
 from luthier.core.options import option, required
 from luthier.data.compared import asked
 from luthier.data.conversations import all_turns
@@ -19,6 +21,7 @@ from luthier.data.decisions import Dropped, Kept
 from luthier.data.near_index import NearRows
 from luthier.data.record import BadRow
 from luthier.data.source import Data, read, recognise
+from luthier.data.survey import survey
 from luthier.data.tools import Tools
 from luthier.data.words import WordRuns, words
 
@@ -46,12 +49,17 @@ class Contamination:
     threshold: Annotated[float, Field(ge=0.5, le=1)] = option(
         0.8, about="Jaccard similarity of character 5-grams from which a row is a test row", why="as in the split"
     )
+    sha256: tuple[str, ...] = option(
+        (), about="what each test set must hash to, in order", why="a recipe that was shipped says which test sets were meant"
+    )
     decodes: ClassVar[bool] = False
 
     def complaints(self, given: frozenset[str]) -> Iterable[tuple[str, str, str]]:
-        """No test set."""
+        """No test set, or hashes that are not one for each."""
         if not self.against or not all(one.strip() for one in self.against):
             yield "against", "names no test set", 'give files, such as against = ["test.jsonl"], or leave the step out'
+        if self.sha256 and len(self.sha256) != len(self.against):
+            yield "sha256", f"has {len(self.sha256)} hashes for {len(self.against)} test sets", "give one for each, in order, or none"
 
     def files(self) -> tuple[str, ...]:
         """The test sets."""
@@ -61,8 +69,17 @@ class Contamination:
         """The same with the test sets' paths taken from `folder`."""
         return dataclasses.replace(self, against=tuple(str((folder / Path(one).expanduser()).resolve()) for one in self.against))
 
+    def shipped(self) -> Contamination:
+        """The same with the test sets' names and hashes, and not where this machine has them."""
+        return dataclasses.replace(self, against=tuple(Path(one).name for one in self.against), sha256=tuple(map(_hash_of, self.against)))
+
     def with_tools(self, tools: Tools) -> KnownTests:
         """The step with its test sets read."""
+        complaints = Complaints()
+        for name, wanted in zip(self.against, self.sha256, strict=False):
+            if _hash_of(name) != wanted:
+                complaints.add(name, "it is not the test set that the recipe means (sha256 differs)", "restore it, or correct the hash")
+        complaints.raise_if_any()
         return KnownTests(self)
 
     def apply(self, example: AnyExample) -> Kept:
@@ -105,6 +122,15 @@ def _said(example: AnyExample) -> tuple[str, ...]:
     """The texts of a row, without what the system says, which rows share."""
     turns = all_turns(example)
     return tuple(message.text for message in turns if message.role not in ("system", "developer")) if turns else example.texts()
+
+
+def _hash_of(name: str) -> str:
+    """SHA-256 of a file, or of a folder's files with their names."""
+    path = Path(name)
+    if path.is_file():
+        return file_hash(path)
+    files = sorted({one for found in survey(name, "auto", None) for one in found.paths})
+    return text_hash(canonical([[one.relative_to(path).as_posix(), file_hash(one)] for one in files]))
 
 
 def _rows_of(against: Iterable[str]) -> tuple[AnyExample, ...]:

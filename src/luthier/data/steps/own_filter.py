@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,12 +17,16 @@ from pydantic import Field
 from luthier.core.confined import RIGHTS, CannotConfineError, Confined, ConfinedError, Limits
 from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, from_record, to_record
-from luthier.core.jsonvalue import Json
+from luthier.core.jsonvalue import Json, canonical
 from luthier.core.options import option, required
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep, changed_or_kept
+from luthier.data.ids import record_hash
+from luthier.data.record import RowError
 from luthier.data.tools import Tools
 
 _MAX_REASON = 100
+_AT_ONCE = 1 << 20
+"""Characters of rows, as JSON, that the function is sent at once."""
 _MAY_BE_NONE: Mapping[str, tuple[type, ...]] = {"label": (str, NoneType), "target": (int, float, NoneType), "tags": (NoneType,)}
 _RETURN = "return True, False, a reason to drop the row, or a dict of changed fields"
 
@@ -68,6 +72,11 @@ class OwnFilter:
         whole = (folder / Path(path).expanduser()).resolve()
         return dataclasses.replace(self, function=f"{whole}:{name}", sha256=self.sha256 or _hash(_source(whole)))
 
+    def shipped(self) -> OwnFilter:
+        """The same with its file's name and hash alone; where it changes what a served model is asked, it has to be found there."""
+        path, _, name = self.function.rpartition(":")
+        return self if self.changes else dataclasses.replace(self, function=f"{Path(path).name}:{name}")
+
     def apply(self, example: AnyExample) -> Kept | Changed | Dropped:
         """What it makes of a row that waits for its answer: one that only keeps and drops has nothing to say about it."""
         return self._running().apply(example) if self.changes else Kept()
@@ -92,7 +101,7 @@ def _running(step: OwnFilter, source: str) -> _Running:
 
 
 class _Running:
-    """The function in its process, one row at a time."""
+    """The function in its process."""
 
     def __init__(self, step: OwnFilter, source: str) -> None:
         path, _, self._name = step.function.rpartition(":")
@@ -114,20 +123,33 @@ class _Running:
             LuthierError: it raised, ran into a limit, or returned something else than it may; with the row's place.
 
         """
-        where = example.source or f"row {example.id}"
-        row: dict[str, Json] = {"id": example.id, "shape": example.shape, **example.fields(), "extra": dict(example.extra)}
-        try:
-            with self._lock:
-                said = self._confined.call(row)
-        except ConfinedError as error:
-            fix = f"mend {self._name} in {self._file}, or raise call_s or memory_mb if it needs more"
-            raise LuthierError(where, f"{self._step.function}: {error.problem}", fix) from error
-        except CannotConfineError as error:
-            fix = 'prepare on Linux 5.13 or newer, or trust the file and set confinement = "possible" in its step'
-            raise LuthierError(self._step.function, str(error), fix) from error
-        return self._decided(example, said, where)
+        (decision,) = self.apply_all([example])
+        return decision
 
-    def _decided(self, example: AnyExample, said: Json, where: str) -> Kept | Changed | Dropped:
+    def apply_all(self, examples: Sequence[AnyExample]) -> Iterator[Kept | Changed | Dropped]:
+        """What it says of each row, as `apply` would; the first that goes wrong is raised."""
+        for some in _batches(examples):
+            said: list[Json] = []
+            failure: ConfinedError | CannotConfineError | None = None
+            with self._lock:
+                try:
+                    for one in self._confined.call_all([row for _, row in some]):
+                        said.append(one)
+                except (ConfinedError, CannotConfineError) as error:
+                    failure = error
+            yield from map(self._decided, (example for example, _ in some), said)
+            if failure is not None:
+                raise self._failed(some[len(said)][0], failure) from failure
+
+    def _failed(self, example: AnyExample, error: ConfinedError | CannotConfineError) -> LuthierError:
+        if isinstance(error, CannotConfineError):
+            fix = 'prepare on Linux 5.13 or newer, or trust the file and set confinement = "possible" in its step'
+            return LuthierError(self._step.function, str(error), fix)
+        fix = f"mend {self._name} in {self._file}, or raise call_s or memory_mb if it needs more"
+        return LuthierError(_place(example), f"{self._step.function}: {error.problem}", fix)
+
+    def _decided(self, example: AnyExample, said: Json) -> Kept | Changed | Dropped:
+        where = _place(example)
         if said is True:
             return Kept()
         if said is False:
@@ -149,9 +171,32 @@ class _Running:
             if not _fits(name, value, fields[name]):
                 raise LuthierError(where, f'{self._step.function} changed "{name}" to {_shown(value)}', "return the same kind of value")
         try:
+            record_hash(said)
             return from_record({**to_record(example), **said})
+        except RowError as error:
+            raise LuthierError(where, f"{self._step.function} returned fields of no row: {error}", _RETURN) from error
         except ValueError as error:
             raise LuthierError(where, f"{self._step.function} returned messages that are none: {error}", _RETURN) from error
+
+
+def _batches(examples: Sequence[AnyExample]) -> Iterator[list[tuple[AnyExample, Json]]]:
+    """The rows, each with what the function is given of it, as many at a time as `_AT_ONCE` allows, and one at least."""
+    found: list[tuple[AnyExample, Json]] = []
+    n_characters = 0
+    for example in examples:
+        row: dict[str, Json] = {"id": example.id, "shape": example.shape, **example.fields(), "extra": dict(example.extra)}
+        size = len(canonical(row))
+        if found and n_characters + size > _AT_ONCE:
+            yield found
+            found, n_characters = [], 0
+        found.append((example, row))
+        n_characters += size
+    if found:
+        yield found
+
+
+def _place(example: AnyExample) -> str:
+    return example.source or f"row {example.id}"
 
 
 def _fits(name: str, value: Json, before: Json) -> bool:

@@ -16,6 +16,7 @@ from tests.made_profiles import labelled
 
 from luthier.core.draws import permutation
 from luthier.core.examples import AnyExample, Labelled, Text
+from luthier.data.profile import surprise
 from luthier.data.profile.label_distance import label_margins
 from luthier.data.profile.sample import Looked, looked
 from luthier.data.profile.strange import FEWEST_ROWS, MEASURES, N_STRANGEST, strangest, various
@@ -63,8 +64,23 @@ def test_surprise_is_that_of_plain_counts(texts: list[str], seed: int) -> None:
     assert bits_per_character(letters_of(texts), seed) == pytest.approx(slow_bits(texts, seed), abs=1e-9)
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.text(alphabet="ab cé\ud83d😀", max_size=12), max_size=12), st.integers(1, 20))
+def test_it_is_the_same_however_many_characters_are_worked_on_at_once(texts: list[str], at_once: int) -> None:
+    whole = letters_of(texts)
+    wanted = bits_per_character(whole, 1), whole.among(str.isspace), whole.counts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surprise, "_AT_ONCE", at_once)
+        letters = letters_of(texts)
+        assert all(len(block.points) <= at_once or len(set(block.row)) == 1 for block in letters.blocks())
+        found = bits_per_character(letters, 1), letters.among(str.isspace), letters.counts
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_characters_are_counted_by_text() -> None:
     letters = letters_of(["a b", "", "  ", "xyz1"])
+    assert letters.counts[[ord(one) for one in "a bxyz1"]].tolist() == [1, 3, 1, 1, 1, 1, 1] and letters.counts.sum() == 9
     assert letters.lengths.tolist() == [3, 0, 2, 4]
     assert letters.among(str.isspace).tolist() == [1, 0, 2, 0] and letters.among(str.isdigit).tolist() == [0, 0, 0, 1]
     assert letters_of(["", ""]).among(str.isspace).tolist() == [0, 0]

@@ -12,7 +12,7 @@ from luthier.data.spelling import corrected
 
 
 @dataclass(frozen=True, kw_only=True)
-class Typos:
+class CorrectTypos:
     """Puts plain slips in English right, in what a model is given or, where a text has no sides, in the text.
 
     Never touched are names and other words with capitals, numbers, codes, addresses, texts with code, other languages, and words
@@ -21,7 +21,7 @@ class Typos:
     still be taken for one.
     """
 
-    kind: Literal["typos"] = "typos"
+    kind: Literal["correct_typos"] = "correct_typos"
     decodes: ClassVar[bool] = False
 
     def apply(self, example: AnyExample) -> Kept | Changed:
