@@ -41,7 +41,7 @@ def finish(recipe: Recipe, run: Run, report: Mapping[str, Json]) -> None:
 
 def _shipped(recipe: Recipe) -> Recipe:
     """The recipe without the places where this machine has its files: their names and SHA-256 say which they are."""
-    hashes = {Path(path).name: digest for path, digest in source_hashes(recipe.data).items()}
+    hashes = {Path(path).name: str(digest) for path, digest in source_hashes(recipe.data).items()}
     names = tuple(Path(one).name for one in _sources(recipe))
     source = names[0] if isinstance(recipe.data.source, str) else names
     return replace(recipe, data=replace(recipe.data, source=source, sha256=hashes), prepare=shipped_steps(recipe.prepare))
