@@ -14,6 +14,7 @@ from luthier.data.source import Data
 from luthier.stages.prepare import prepare
 
 NAME = os.fsdecode(b"rows \xff.jsonl")
+SAID = r"rows \udcff.jsonl"
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_rows_of_a_file_whose_name_is_no_text_are_prepared_with_their_places(fol
     found = prepare(Data(source=str(folder)), Prepare(), 0, "labelled", tmp_path / "run")
     assert found.read == 60
     places = {str(one["source"]) for one in read_jsonl(tmp_path / "run/data/kept.jsonl.gz")}
-    assert places <= {f"{NAME}:{i}" for i in range(1, 61)} and len(places) == found.kept
+    assert places <= {f"rows/{SAID}:{i}" for i in range(1, 61)} and len(places) == found.kept
 
 
 def test_what_is_wrong_in_such_a_file_is_told_with_its_place(folder: Path) -> None:
@@ -42,4 +43,4 @@ def test_what_is_wrong_in_such_a_file_is_told_with_its_place(folder: Path) -> No
     said = ended(started("prepare", "r.toml", "--json", folder=folder.parent, PYTHONIOENCODING="utf-8:strict"))
     assert said.code == 2 and "Traceback" not in said.err
     (error,) = said.json["errors"]
-    assert f"{NAME}:61" in error["where"]
+    assert f"{SAID}:61" in error["where"]
