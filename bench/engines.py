@@ -237,7 +237,8 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     work = args.work.resolve()
     if args.one:
-        print(json.dumps(run(args.engines[0], work, args.rows, args.rows_in_shard)))
+        with OURS:
+            print(json.dumps(run(args.engines[0], work, args.rows, args.rows_in_shard)))
         return
     write_shards(work, args.rows, args.rows_in_shard)
     for name in args.engines:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -104,11 +106,14 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ray]:
             # What a cluster takes over is not left to the rest of this process.
             for name in ("PYTHONPATH", "OMP_NUM_THREADS"):
                 assert os.environ.get(name) == before[0][name]
+            folders = {Path(found) for pid in below() for found in re.findall(r"--temp[-_]dir=([^\0\s]+)", cmdline(pid))}
+            assert len(folders) == 1 and all(folder.is_dir() for folder in folders)
             yield Ray(engine, told, home)
         assert (ours_of_environment(), signal.getsignal(signal.SIGTERM)) == before
     import ray
 
     assert not ray.is_initialized()
+    assert not any(folder.exists() for folder in folders)
 
 
 @pytest.fixture(params=["here", pytest.param("local", marks=pytest.mark.slow), pytest.param("ray", marks=pytest.mark.slow)])
@@ -262,6 +267,33 @@ def test_the_start_and_the_speed_are_told(ray: Ray, tmp_path: Path) -> None:
     assert ray.told[-1].startswith("Ray: 1,000 rows in 2 pieces") and ray.told[-1].endswith("rows/s")
 
 
+def below() -> list[int]:
+    """This process and all below it."""
+    pids = [os.getpid()]
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                pids += map(int, (task / "children").read_text().split())
+    return pids
+
+
+def cmdline(pid: int) -> str:
+    """The words that a process was started with."""
+    with contextlib.suppress(FileNotFoundError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_cluster_that_this_process_has_is_used_and_left_as_it_is(ray: Ray, tmp_path: Path) -> None:
+    told: list[str] = []
+    for _ in range(2):
+        with OnRay(told.append) as engine:
+            engine.work(Touching(tmp_path), parts("a"), lambda piece: None, (tmp_path,))
+    assert len(told) == 4 and told[0].startswith("Ray: used as this process has it") and "used as" in told[2]
+
+
 def listening() -> dict[str, str]:
     """Where this process and all below it listen: number of the socket → address."""
     addresses = {}
@@ -272,10 +304,8 @@ def listening() -> dict[str, str]:
                 words = bytes.fromhex(fields[1].partition(":")[0])
                 address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
                 addresses[fields[9]] = socket.inet_ntop(family_of, address)
-    mine, pids = {}, [os.getpid()]
-    for pid in pids:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            pids += map(int, (task / "children").read_text().split())
+    mine = {}
+    for pid in below():
         links = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
         mine |= {link: addresses[link[8:-1]] for link in links if link.startswith("socket:") and link[8:-1] in addresses}
     return mine
