@@ -40,15 +40,15 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made), encoding="utf-8")
 
 
-def recipe_of(engine: str, name: str = "mine") -> Recipe:
-    Path(f"{name}.toml").write_text(RECIPE.format(name=name, engine=engine), encoding="utf-8")
-    return load_recipe(Path(f"{name}.toml"))
+def recipe_of(engine: str) -> Recipe:
+    Path("mine.toml").write_text(RECIPE.format(name="mine", engine=engine), encoding="utf-8")
+    return load_recipe(Path("mine.toml"))
 
 
-def prepared(engine: str, name: str = "mine") -> tuple[dict[str, bytes], list[str]]:
+def prepared(engine: str, runs: str = "runs") -> tuple[dict[str, bytes], list[str]]:
     """The files that a preparing leaves, and what it said."""
     told: list[str] = []
-    with opened(recipe_of(engine, name), Path("runs"), told.append) as job:
+    with opened(recipe_of(engine), Path(runs), told.append) as job:
         run_prepare(job)
         home = job.run.data
         return {path.name: path.read_bytes() for path in sorted(home.iterdir()) if path.is_file()}, told
