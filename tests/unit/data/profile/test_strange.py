@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import math
 import random
 from collections import Counter
@@ -72,7 +73,9 @@ def test_it_is_the_same_however_many_characters_are_worked_on_at_once(texts: lis
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surprise, "_AT_ONCE", at_once)
         letters = letters_of(texts)
-        assert all(len(block.points) <= at_once or len(set(block.row)) == 1 for block in letters.blocks())
+        blocks = list(letters.blocks())
+        assert all(len(block.points) <= at_once or len(set(block.row)) == 1 for block in blocks)
+        assert all(len(one.points) + len(next_.points) > at_once for one, next_ in itertools.pairwise(blocks)), "no block is cut too early"
         found = bits_per_character(letters, 1), letters.among(str.isspace), letters.counts
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(one, other)
