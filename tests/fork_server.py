@@ -29,8 +29,11 @@ STANDARD = (0, 1, 2)
 
 def wait_for_calls(path: Path) -> None:
     """Fork a process for each call, until whoever started this one is gone; then all of them end."""
+    from tests.forks import mend_torch_in_children
+
     from luthier.core import fresh
 
+    mend_torch_in_children()
     with _unheard():
         _begin(path.parent / "first")
     # The processes that a call starts in its turn come from here too.

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.forks import mend_torch_in_children
+
 import luthier.stages.run
 from luthier.cli.main import run
 
@@ -82,5 +84,6 @@ def call(
 
 
 if __name__ == "__main__":
+    mend_torch_in_children()
     for line in sys.stdin:
         print(json.dumps(call(**json.loads(line))), flush=True)

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from tests.forks import mend_torch_in_children
 from tests.tiny import tiny_network, tiny_rows
 
 from luthier.core.runs import Run
@@ -126,4 +127,5 @@ def main(folder: Path, said: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    mend_torch_in_children()
     main(Path(sys.argv[1]), json.loads(sys.argv[2]))
