@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
+from luthier.core.examples import AnyExample
 from luthier.core.files import write_text
 from luthier.data.columns import normal
 from luthier.data.readers import Paragraphs, PlainText
 from luthier.data.readers.parallel import language_of, pairs_among
 from luthier.data.shapes import UnknownColumns
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
+from luthier.data.split_kinds import ByColumn, column_side
 from luthier.data.survey import SourceFile, suffix_of
 from luthier.evaluate.metrics import TUNED, Task
 
@@ -65,7 +68,8 @@ class Written:
 class _Looked:
     """What a source was found to be, the paths that it is made of, whether its columns had to be guessed, and what was left out of it.
 
-    `unfit` says which rows cannot be used, '' where all can, or where so many cannot that the file must have been misread.
+    `unfit` says which rows cannot be used, '' where all can, or where so many cannot that the file must have been misread. `side_column`
+    is the column that says which rows are the test, '' where none does.
     """
 
     found: Recognised
@@ -73,6 +77,7 @@ class _Looked:
     guessed: bool = False
     left_out: str = ""
     unfit: str = ""
+    side_column: str = ""
 
 
 def write_recipe(name: str, data: Path) -> Written:
@@ -87,7 +92,7 @@ def write_recipe(name: str, data: Path) -> Written:
     path = Path(f"{name}.toml")
     if path.exists():
         raise LuthierError(str(path), "there is a recipe of that name already", "choose another name, or remove it")
-    looked = _with_unfit(_look_at(data) if not data.is_dir() else _look_into(data))
+    looked = _with_rows(_look_at(data) if not data.is_dir() else _look_into(data))
     write_text(path, recipe_text(name, looked))
     task = TASK_OF_SHAPE[looked.found.shape]
     said = f"{looked.found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
@@ -95,6 +100,8 @@ def write_recipe(name: str, data: Path) -> Written:
         said += f"\n! Its rows can be prepared and written out; the task {_quoted(task)} cannot be tuned yet."
     if looked.left_out:
         said += f"\n! {looked.left_out}"
+    if looked.side_column:
+        said += f"\nThe column {_quoted(looked.side_column)} says which rows are for training, which the test: the recipe keeps to it."
     if looked.unfit:
         said += f"\n! Left out, since the recipe says so under `bad_rows`: {looked.unfit}."
     return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if looked.guessed else said)
@@ -147,14 +154,25 @@ def _look_at_all(sources: tuple[Path, ...]) -> _Looked:
     return _Looked(found, sources)
 
 
-def _with_unfit(looked: _Looked) -> _Looked:
-    """The same, having looked at the first rows for some that cannot be used."""
+def _with_rows(looked: _Looked) -> _Looked:
+    """The same, having looked at the first rows: for some that cannot be used, and for a column that parts them."""
     rows = list(islice(read(Data(source=tuple(map(str, looked.sources))), looked.found), MOST_LOOKED_AT))
     bad = [row for row in rows if isinstance(row, BadRow)]
+    looked = replace(looked, side_column=_side_column([row for row in rows if not isinstance(row, BadRow)]))
     if not bad or len(bad) > MOST_LEFT_OUT * len(rows):
         return looked
     which = f"{len(bad):,} of {len(rows):,} rows" if len(rows) < MOST_LOOKED_AT else f"{len(bad):,} of the first {len(rows):,} rows"
     return replace(looked, unfit=" ".join(f"{which}, such as {bad[0].source}: {bad[0].problem}".split()))
+
+
+def _side_column(rows: Sequence[AnyExample]) -> str:
+    """The column that says train or test, or a usual name of these or of validation, in each row; '' where there is none, or several."""
+    found = []
+    for column in rows[0].extra if rows else ():
+        sides = {column_side(ByColumn(column=column), row.extra.get(column)) for row in rows}
+        if {"train", "test"} <= sides and None not in sides:
+            found.append(column)
+    return found[0] if len(found) == 1 else ""
 
 
 def _with_translation(data: Path) -> tuple[Path, ...]:
@@ -219,6 +237,9 @@ def _data(looked: _Looked) -> list[str]:
     group = next((there[one] for one in _GROUPS if one in there), None)
     if group:
         lines.append(f"group = {_quoted(group)}   # rows with the same value here stay on one side of the split")
+    if looked.side_column:
+        column = f"column = {_quoted(looked.side_column)}   # it says so in each row; without this section rows are parted anew"
+        lines += ["", "[data.split]", 'kind = "column"', column]
     return lines
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from luthier.core.errors import LuthierError
 from luthier.data.source import BadRow, read, recognise
+from luthier.data.split_kinds import ByColumn
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.new import write_recipe
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, load_recipe
@@ -55,6 +56,28 @@ def test_a_table_without_a_header_is_refused_as_such_and_nothing_is_written() ->
 def test_a_column_of_customers_ties_rows_however_its_name_is_spelled() -> None:
     _, recipe = made(table("a.csv", ["No", "Customer ID", "Message", "Team", "Created"]))
     assert recipe.data.group == "Customer ID"
+
+
+def parted(name: str, sides: list[str]) -> Path:
+    """A table of texts with labels, a column that says their sides, and one that says something else of each."""
+    with open(name, "w", encoding="utf-8", newline="") as file:
+        rows = [[f"My parcel number {i} has not come yet.", TEAMS[i % 3], side, f"test {i % 2}"] for i, side in enumerate(sides)]
+        csv.writer(file).writerows([["text", "label", "part", "kind"], *rows])
+    return Path(name)
+
+
+def test_a_column_that_says_which_rows_are_the_test_is_kept_to() -> None:
+    said, recipe = made(parted("a.csv", ["Train"] * 20 + ["dev"] * 5 + ["TEST"] * 5))
+    assert recipe.data.split == ByColumn(column="part")
+    assert '"part" says which rows are for training' in said
+
+
+@pytest.mark.parametrize(
+    "sides", [["train"] * 30, ["train"] * 20 + ["other"] + ["test"] * 9, ["train", "", "test"] * 10, ["dev", "test"] * 15]
+)
+def test_a_column_that_parts_no_row_or_not_all_of_them_is_left_alone(sides: list[str]) -> None:
+    said, recipe = made(parted("a.csv", sides))
+    assert not isinstance(recipe.data.split, ByColumn) and "for training" not in said
 
 
 def test_a_header_with_a_line_break_makes_a_recipe_that_can_be_read() -> None:
