@@ -11,7 +11,7 @@ nats (Szegedy and others, 2016, arXiv:1512.00567, section 7), and the gradient a
 Both are read off the same logits while these are in memory, a chunk of states at a time, so that logits are computed once
 a step and never held for all states; the backward pass only scales what the forward pass found. A chunk takes one
 product with the output layer for the logits, one for the gradient at the states and, where the output layer is trained,
-one for its own.
+one for its own. What lies between the products is done a few rows at a time, which stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from luthier.text.batching import Batch
+
+IN_CACHE = 2**18
+"""Logits whose exact values a processor's cache of the second level holds (float32: a megabyte), so that passes over them cost little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +101,17 @@ class CrossEntropy:
         with torch.set_grad_enabled(wants_gradients):
             states = states.detach().requires_grad_(wants_gradients)
             logits = self.logits_of(states)
-        exact = logits.detach().to(torch.promote_types(logits.dtype, torch.float32))
+        value = torch.zeros((), dtype=torch.float64, device=states.device)
+        at_logits = torch.empty_like(logits) if wants_gradients else None
+        for part, told_here in told.chunks(_rows_at_a_time(logits)):
+            value += self._rows(logits.detach()[part], told_here, None if at_logits is None else at_logits[part])
+        if at_logits is None:
+            return value, ()
+        return value, torch.autograd.grad(logits, (states, *self.trained), at_logits)
+
+    def _rows(self, logits: Tensor, told: Told, at_logits: Tensor | None) -> Tensor:
+        """The sum over some states of which all is read off their logits; their gradient is written to `at_logits` if it is given."""
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
         n_vocabulary = exact.shape[-1]
         share = torch.softmax(exact, -1)
         # The greatest share is at least 1 / V, so its logarithm is exact where that of a target's share may be lost.
@@ -108,13 +121,18 @@ class CrossEntropy:
         value = (1 - self.smoothing) * (told.weight_P * nats_P).sum()
         if self.smoothing:
             value = value + self.smoothing * (told.weight_U * (logsumexp_U - exact.mean(-1))).sum()
-        if not wants_gradients:
-            return value, ()
-        share *= told.weight_U.to(exact.dtype)[:, None]
-        share.view(-1).index_add_(0, flat_P, (self.smoothing - 1) * told.weight_P.to(exact.dtype))
-        if self.smoothing:
-            share -= (self.smoothing / n_vocabulary * told.weight_U.to(exact.dtype))[:, None]
-        return value, torch.autograd.grad(logits, (states, *self.trained), share.to(logits.dtype))
+        if at_logits is not None:
+            share *= told.weight_U.to(exact.dtype)[:, None]
+            share.view(-1).index_add_(0, flat_P, (self.smoothing - 1) * told.weight_P.to(exact.dtype))
+            if self.smoothing:
+                share -= (self.smoothing / n_vocabulary * told.weight_U.to(exact.dtype))[:, None]
+            at_logits.copy_(share)
+        return value
+
+
+def _rows_at_a_time(logits: Tensor) -> int:
+    """Of how many rows of logits the exact values lie in memory at once: on a processor, of so many that its cache holds them."""
+    return max(1, IN_CACHE // logits.shape[-1]) if logits.device.type == "cpu" else max(1, len(logits))
 
 
 class _InOnePass(torch.autograd.Function):

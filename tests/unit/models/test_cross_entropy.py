@@ -9,7 +9,7 @@ import torch
 from tests.small import N_VOCABULARY, network_of
 from torch import Tensor
 
-from luthier.models import outputs
+from luthier.models import cross_entropy, outputs
 from luthier.models.cross_entropy import CrossEntropy, Told, told_of
 from luthier.models.network import Network
 from luthier.text.batching import Batch, CutPlan
@@ -46,7 +46,7 @@ def calls_of(network: Network) -> list[int]:
 @pytest.mark.parametrize("layout", ["forest", "padded"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 @pytest.mark.parametrize("kind", ["llama", "llama_one_head", "gemma2", "granite", "cohere"])
-def test_value_and_all_gradients_are_those_of_the_formula_at_every_size_of_chunk(
+def test_value_and_all_gradients_are_those_of_the_formula_at_every_size_of_chunk_and_of_cache(
     kind: str, smoothing: float, layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Untied and tied output layers, a soft cap, a divisor, a factor; the loop's division is in the gradients."""
@@ -54,8 +54,9 @@ def test_value_and_all_gradients_are_those_of_the_formula_at_every_size_of_chunk
     batch = CutPlan(layout, 10_000, 0).make(ROWS)
     wanted = value_and_gradients(network, plain(network, batch, smoothing))
     n_sources = len(torch.unique(batch.source_S))
-    for n_chunk in range(1, n_sources + 2):
+    for n_chunk, n_in_cache in [*((n, 1 + n % 3) for n in range(1, n_sources + 2)), (n_sources, 1), (n_sources, 2), (n_sources, 10_000)]:
         monkeypatch.setattr(outputs, "N_CHUNK", n_chunk)
+        monkeypatch.setattr(cross_entropy, "IN_CACHE", n_in_cache * N_VOCABULARY)
         found = value_and_gradients(network, network(batch).cross_entropy(batch, smoothing))
         assert len(found) == len(wanted) > 10
         for one, other in zip(found, wanted, strict=True):
