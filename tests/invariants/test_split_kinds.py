@@ -151,6 +151,15 @@ def test_values_that_say_no_side_are_named_and_the_usual_names_are_known() -> No
     assert sides.unfit == {"r7": "the value is missing", "r8": "the value is missing", "r9": "the value is 'hidden'"}
 
 
+@pytest.mark.parametrize("split", KINDS, ids=lambda one: one.kind)
+def test_where_no_row_is_left_none_has_a_side(split: AnySplit) -> None:
+    assert assign([], split, 0) == assign([], split, 0, "who", {"gone": frozenset(["test"])})
+    assert not assign([], split, 0).of
+    odd: list[AnyExample] = [Labelled("r0", ALONE[0], "x", extra={"side": "hidden", "day": "soon"})]
+    sides = assign(odd, split, 0)
+    assert {*sides.of, *sides.unfit} == {"r0"} and bool(sides.unfit) == isinstance(split, ByColumn | TimeSplit)
+
+
 def test_a_column_that_contradicts_the_record_drops_the_row() -> None:
     rows: list[AnyExample] = [Labelled(f"r{i}", ALONE[i], "x", extra={"part": "train"}) for i in range(3)]
     now = assign(rows, ByColumn(column="part"), 0, None, {"r0": frozenset(["test"]), "r1": frozenset(["train"])})

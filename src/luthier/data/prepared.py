@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 from luthier.core.examples import AnyExample, from_record, to_record
 from luthier.core.files import read_jsonl
@@ -60,25 +63,57 @@ def read_rows(folder: Path) -> Iterator[tuple[AnyExample, str]]:
 
 
 class RowsHash:
-    """SHA-256 of rows' content, whatever their order and wherever they came from; the content is held until the end."""
+    """SHA-256 of rows' content, whatever their order and wherever they came from.
 
-    def __init__(self) -> None:
+    The content is sorted on the disk, in files without names in `folder`: of however many rows, some megabytes are held in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
         self._lines: list[bytes] = []
+        self._n_bytes = 0
+        self._sorted: list[IO[bytes]] = []
 
     def add(self, example: AnyExample) -> None:
         """Take in one more row."""
         record = to_record(example)
         del record["source"]
-        self._lines.append(to_bytes(canonical(record)))
+        # JSON holds no line breaks, and no letter that comes before one; UTF-8 sorts as code points do.
+        line = to_bytes(canonical(record)) + b"\n"
+        self._lines.append(line)
+        self._n_bytes += len(line)
+        if self._n_bytes > _BYTES_SORTED:
+            self._lines.sort()
+            self._sorted.append(self._file(self._lines))
+            self._lines, self._n_bytes = [], 0
+            if len(self._sorted) == _MOST_FILES:
+                self._sorted = [self._file(self._in_order())]
+
+    def _file(self, lines: Iterable[bytes]) -> IO[bytes]:
+        file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed where it has been read
+        file.writelines(lines)
+        file.seek(0)
+        return file
+
+    def _in_order(self) -> Iterator[bytes]:
+        """All lines, once."""
+        yield from heapq.merge(*self._sorted, self._lines)
+        for file in self._sorted:
+            file.close()
 
     def hexdigest(self) -> str:
-        """The hash of all of them."""
-        # UTF-8 sorts as code points do.
+        """The hash of all of them, for which can be asked once."""
         self._lines.sort()
-        found = hashlib.sha256()
-        for i, line in enumerate(self._lines):
-            found.update(b"\n" + line if i else line)
+        found, between = hashlib.sha256(), b""
+        for line in self._in_order():
+            found.update(between + line[:-1])
+            between = b"\n"
         return found.hexdigest()
+
+
+_BYTES_SORTED = 1 << 24
+_MOST_FILES = 64
+"""Files that are open at once."""
 
 
 def rows_hash(examples: Iterable[AnyExample]) -> str:

@@ -85,7 +85,7 @@ def assign(
             # A column says it again each time; a moment is only asked once, for boundaries are cut where rows lie.
             wanted[i] = {*told, *([own[i]] if isinstance(split, ByColumn) else [])}
     placing.place_wanted(wanted)
-    if own:
+    if isinstance(split, ByColumn | TimeSplit):
         placing.place_wanted({i: {own[i]} for i in in_order if i not in wanted})
     else:
         placing.place_new_beside_old(in_order)

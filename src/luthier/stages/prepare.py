@@ -174,7 +174,7 @@ def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tupl
 
 def _certified(home: Path, group: str | None, threshold: float, work: Work) -> tuple[Certificate, str]:
     """The certificate, and the hash of the test rows' content, from the file as it was written."""
-    test = prepared.RowsHash()
+    test = prepared.RowsHash(work.folder)
 
     def rows() -> Iterator[tuple[AnyExample, str]]:
         for example, side in prepared.read_rows(home):

@@ -21,6 +21,7 @@ from luthier.data.record import BadRow, RawFile, Record
 
 MAX_HELD = 1 << 30
 _ROWS_AT_ONCE = 1_000
+_FIX = "write or fetch the file again"
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,19 @@ class Parquet:
 
 
 def _rows(file: RawFile, source: Path | io.BytesIO) -> Iterator[Record | BadRow]:
+    number = 0
     try:
-        number = 0
-        for batch in polars.scan_parquet(source, glob=False).collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
+        table = polars.scan_parquet(source, glob=False)
+        n_rows: int = table.select(polars.len()).collect().item()
+        for batch in table.collect_batches(chunk_size=_ROWS_AT_ONCE, maintain_order=True):
             for row in batch.iter_rows(named=True):
                 number += 1
                 yield Record({name: _plain(value) for name, value in row.items()}, number)
-    except (polars.exceptions.PolarsError, OSError) as error:
-        raise LuthierError(file.where, f"it is not a Parquet file that can be read ({str(error).splitlines()[0]})",
-                           "write or fetch the file again") from error
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as error:
+        raise LuthierError(file.where, f"it is not a Parquet file that can be read ({str(error).splitlines()[0]})", _FIX) from error
+    # A thread of the library that meets damaged pages ends, and the rows end with it, as if there were no more of them.
+    if number != n_rows:
+        raise LuthierError(file.place(number + 1), f"the rows end here, though the file says that it holds {n_rows:,}: it is damaged", _FIX)
 
 
 def _plain(value: object) -> Json:

@@ -8,12 +8,13 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
+import polars
 import pytest
 
 from luthier.core.errors import LuthierError
 from luthier.data import encoding
 from luthier.data.encoding import MAX_LINE
-from luthier.data.readers import Csv, Jsonl
+from luthier.data.readers import Csv, Jsonl, Parquet
 from luthier.data.record import BadRow, RawFile, Record, RowError, printable
 from luthier.data.source import Data, read, recognise
 from luthier.data.turns import openai_messages, sharegpt_messages
@@ -86,6 +87,27 @@ def test_a_table_of_300_columns_with_quotes_gone_wrong_gives_every_row_back_or_s
     with pytest.raises(LuthierError, match="the header cannot be read") as caught:
         rows_of(path)
     assert caught.value.where == "a.csv:1"
+
+
+def test_a_damaged_parquet_file_gives_all_of_its_rows_or_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    texts = [f"row {n} of a table" for n in range(2_000)]
+    polars.DataFrame({"text": texts}).write_parquet(path, row_group_size=500, compression="uncompressed", statistics=False)
+    whole = path.read_bytes()
+    cuts = [whole[:at] + whole[at + n :] for at in range(4, len(whole) - 8, len(whole) // 25) for n in (1, 40)]
+    flips = [whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :] for at in range(4, len(whole) - 8, len(whole) // 25)]
+    ends = set()
+    for damaged in (*cuts, *flips):
+        path.write_bytes(damaged)
+        try:
+            rows = list(Parquet().read(RawFile(path, "a.parquet")))
+        except LuthierError as error:
+            ends.add((error.where, error.problem))
+        else:
+            assert len(rows) == 2_000
+    # The library's thread that meets a page that is not whole ends without a word: the rows would be lost in silence.
+    assert any("the rows end here" in problem and place.startswith("a.parquet:") for place, problem in ends)
+    assert any("not a Parquet file that can be read" in problem for _, problem in ends)
 
 
 def grows(path: Path) -> None:
