@@ -211,6 +211,31 @@ def test_recipes_and_runs_that_are_not_there_are_refused(workplace: Path) -> Non
     refused("new", "x", "--data", "x.csv", where="x.toml")
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"data__source": LONG}, "File name too long"), ({"model__base": LONG}, "File name too long"),
+        ({"data__source": "~nobody-is-called-so.csv"}, "no such file"),
+        ({"prepare__steps": [{"kind": "contamination", "against": ["~nobody-is-called-so"]}]}, "no such file"),
+        ({"data__source": "a\0b"}, "NUL"), ({"data__encoding": "\0"}, "NUL"),
+    ],
+)  # fmt: skip
+def test_a_path_that_no_file_can_have_is_refused(options: dict[str, object], says: str, workplace: Path, recipes: Recipes) -> None:
+    refused("check", recipes(workplace, **options), where="", says=says)
+
+
+def test_a_place_where_no_file_can_be_is_refused(workplace: Path, recipes: Recipes) -> None:
+    made = recipes(workplace)
+    refused("new", "mine", "--data", LONG, where=LONG, says="File name too long")
+    refused("show", LONG, where=LONG, says="File name too long")
+    refused("show", made, "--runs", LONG, where=LONG, says="File name too long")
+    for page in (".", f"{made}/page.html"):
+        refused("check", made, "--page", page, where=page.partition("/page")[0], says="could not be written")
+
+
 def test_a_command_line_that_is_no_command_is_refused_with_its_place(workplace: Path) -> None:
     refused("frobnicate", where="luthier", says="frobnicate")
     refused("run", where="luthier run", says="RECIPE")

@@ -17,6 +17,7 @@ import typer
 from luthier.core.errors import LuthierError
 from luthier.core.interrupts import EXIT_CODE, Interrupted
 
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _FREE = "free space, then give the same command again"
 
@@ -59,6 +60,9 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno in _DISK_FULL:
             return _refuse(LuthierError(str(error.filename or "the disk"), f"it could not be written: {error.strerror}", _FREE), as_json)
+        if error.errno in _REFUSED:
+            said = f"the system refuses it: {error.strerror}"
+            return _refuse(LuthierError(str(error.filename or "a file"), said, "check the path and its permissions"), as_json)
         return _our_bug()
     except Exception:
         return _our_bug()

@@ -10,6 +10,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from luthier.core.files import expanded
+
 MOST_BYTES = 2 * 2**30
 """What the files of one kind may take up together: days of work on data of the usual size, and little beside one base model."""
 
@@ -17,7 +19,7 @@ MOST_BYTES = 2 * 2**30
 def cache_folder() -> Path:
     """Where such files are kept."""
     said = os.environ.get("LUTHIER_CACHE")
-    return Path(said).expanduser() if said else Path.home() / ".cache" / "luthier"
+    return expanded(said) if said else Path.home() / ".cache" / "luthier"
 
 
 def make_room(folder: Path, most_bytes: int = MOST_BYTES) -> None:

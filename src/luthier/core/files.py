@@ -31,22 +31,31 @@ def atomic_writer(path: Path) -> Iterator[IO[bytes]]:
     The bytes go to `<name>.tmp`, are synced to the disk, and are renamed over `path`; a kill at any moment leaves
     either the old file or the new one.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.parent / f"{path.name}.tmp"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         problem = f"it could not be written: {error.strerror or error}"
         raise LuthierError(str(path), problem, "free space or choose another folder") from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def expanded(path: str) -> Path:
+    """A path that begins with `~` or `~user` from that person's home; where there is no such person, it is part of a file's name."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -162,6 +162,9 @@ class _Reader:
             return {name: self.section(item.classes, one, _join(path, name), None) for name, one in value.items()}
         if item.classes:
             return self.section(item.classes, value, path, type(item.default) if dataclasses.is_dataclass(item.default) else None)
+        if _holds_nul(value):
+            self._complain(path, "holds a NUL character", "remove it: no name and no text of a recipe has one")
+            return None
         result, wrong = checked(item.annotation, value)
         for below, problem, fix in wrong:
             self._complain(path + below, problem, fix)
@@ -209,6 +212,13 @@ class _Reader:
 
     def _complain(self, path: str, problem: str, fix: str) -> None:
         self.complaints.add(self._given.where(path), problem, fix)
+
+
+def _holds_nul(value: object) -> bool:
+    """Whether a text has a NUL in it, at which the operating system takes a path to end."""
+    if isinstance(value, Mapping):
+        return any(_holds_nul(one) for pair in value.items() for one in pair)
+    return any(map(_holds_nul, value)) if isinstance(value, list) else isinstance(value, str) and "\0" in value
 
 
 def _defaults(section: type, table: Mapping[str, Any], path: str) -> Iterable[Default]:

@@ -31,12 +31,12 @@ def _table(section: Any, path: str) -> list[str]:
     lines, inner = [], []
     for name, value in _written(section).items():
         if dataclasses.is_dataclass(value):
-            below = f"{path}.{_key(name)}".lstrip(".")
+            below = f"{path}.{toml_key(name)}".lstrip(".")
             inner += ["", f"[{below}]", *_table(value, below)]
         elif isinstance(value, tuple | list) and any(dataclasses.is_dataclass(item) for item in value):
-            lines += [f"{_key(name)} = [", *(f"  {_inline(item)}," for item in value), "]"]
+            lines += [f"{toml_key(name)} = [", *(f"  {_inline(item)}," for item in value), "]"]
         else:
-            lines.append(f"{_key(name)} = {_inline(value)}")
+            lines.append(f"{toml_key(name)} = {_inline(value)}")
     return lines + inner
 
 
@@ -55,11 +55,11 @@ def _inline(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str() | PurePath():
-            return _text(str(value))
+            return toml_text(str(value))
         case int() | float():
             return repr(value)
         case Mapping():
-            items = ", ".join(f"{_key(str(key))} = {_inline(item)}" for key, item in value.items())
+            items = ", ".join(f"{toml_key(str(key))} = {_inline(item)}" for key, item in value.items())
             return f"{{ {items} }}" if items else "{}"
         case frozenset() | set():
             return f"[{', '.join(sorted(_inline(item) for item in value))}]"
@@ -68,9 +68,11 @@ def _inline(value: Any) -> str:
     raise AssertionError(f"{value!r} has no place in a recipe")
 
 
-def _key(name: str) -> str:
-    return name if _BARE_KEY.fullmatch(name) else _text(name)
+def toml_key(name: str) -> str:
+    """A name as TOML spells it before an equals sign."""
+    return name if _BARE_KEY.fullmatch(name) else toml_text(name)
 
 
-def _text(text: str) -> str:
+def toml_text(text: str) -> str:
+    """A text as TOML spells it."""
     return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else f"\\U{ord(char):08x}") for char in text) + '"'

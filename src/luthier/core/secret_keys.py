@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from luthier.core.errors import LuthierError
+from luthier.core.files import expanded
 
 KEY_BYTES = 32
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -23,7 +24,7 @@ _MARK = "luthier-key-1:"
 def secrets_folder() -> Path:
     """Where keys are kept."""
     said = os.environ.get("LUTHIER_SECRETS")
-    return Path(said).expanduser() if said else Path.home() / ".config" / "luthier" / "secrets"
+    return expanded(said) if said else Path.home() / ".config" / "luthier" / "secrets"
 
 
 def key_file(folder: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, Self, TypedDict
@@ -13,6 +14,7 @@ from luthier.core.jsonvalue import Json
 from luthier.data.record import RowError
 
 _MOST_LISTED = 40
+_PLACE = re.compile("[0-9]{1,9}")
 
 
 class Common(TypedDict):
@@ -112,7 +114,7 @@ def lookup(record: Mapping[str, Json], path: str) -> Json:
     for part in path.split("."):
         if isinstance(value, Mapping):
             value = value.get(part)
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
+        elif isinstance(value, list) and _PLACE.fullmatch(part) and int(part) < len(value):
             value = value[int(part)]
         elif isinstance(value, list) and part == "*" and value and all(isinstance(one, str) for one in value):
             value = " ".join(str(one) for one in value)
@@ -139,7 +141,7 @@ def _with(whole: Json, path: list[str], value: Json) -> Json:
         return [value]
     if isinstance(whole, Mapping):
         return {**whole, path[0]: _with(whole.get(path[0]), path[1:], value)}
-    if isinstance(whole, Sequence) and not isinstance(whole, str) and path[0].isdigit() and int(path[0]) < len(whole):
+    if isinstance(whole, Sequence) and not isinstance(whole, str) and _PLACE.fullmatch(path[0]) and int(path[0]) < len(whole):
         at = int(path[0])
         return [*whole[:at], _with(whole[at], path[1:], value), *whole[at + 1 :]]
     return whole if value in (None, "", []) else {path[0]: _with(None, path[1:], value)}

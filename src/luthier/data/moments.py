@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -78,7 +79,7 @@ def _date(value: Json) -> float | None:
 def _parsed(text: str, form: str) -> float | None:
     try:
         return _seconds(datetime.strptime(text.strip(), form))
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, re.error):  # the last of these where the form names one thing twice
         return None
 
 

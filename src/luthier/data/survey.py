@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -105,8 +106,8 @@ def _unfold(path: Path, format_: str) -> tuple[list[RawFile], dict[RawFile, RawF
     """The files that `path` stands for, and which of them are read beside which."""
     if path.is_file():
         if not is_archive(path.name):
-            return [RawFile(path, path.name)], {}
-        files = [RawFile(path, f"{path.name}/{name}", member=name) for name in members(path)]
+            return [RawFile(path, printable(path.name))], {}
+        files = [RawFile(path, printable(f"{path.name}/{name}"), member=name) for name in members(path)]
         return _readable(path, files, format_, "archive")
     if not path.is_dir():
         if path.exists():
@@ -120,10 +121,8 @@ def _files_in(folder: Path) -> list[RawFile]:
     home = folder.resolve()
     files: list[RawFile] = []
     complaints = Complaints()
-    for one in sorted(folder.rglob("*")):
+    for one in sorted(_below(folder)):
         inside = one.relative_to(folder)
-        if any(part.startswith(".") for part in inside.parts):
-            continue
         if one.is_symlink() and not (one.exists() and one.resolve().is_relative_to(home)):
             what = "it is a link that leads out of the folder" if one.exists() else "it is a link to nothing"
             complaints.add(printable(str(one)), what, "copy what it points at into the folder, or name that itself under [data] source")
@@ -137,6 +136,27 @@ def _files_in(folder: Path) -> list[RawFile]:
             raise LuthierError(str(folder), f"the folder holds more than {MAX_FILES:,} files", "put rows together into fewer files")
     complaints.raise_if_any()
     return files
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """All that stands in a folder, at any depth, but for what is hidden.
+
+    Raises:
+        LuthierError: a folder in it cannot be looked into, so that rows might be missing unseen.
+
+    """
+    try:
+        # A folder's own error is handed over: without that it would be passed over.
+        for here, folders, files in os.walk(folder, onerror=_raised):
+            folders[:] = [one for one in folders if not one.startswith(".")]
+            yield from (Path(here, one) for one in (*folders, *files) if not one.startswith("."))
+    except OSError as error:
+        where = printable(str(error.filename or folder))
+        raise LuthierError(where, f"the folder cannot be read: {error.strerror}", "check it and its permissions") from error
+
+
+def _raised(error: OSError) -> None:
+    raise error
 
 
 def _readable(path: Path, files: list[RawFile], format_: str, what: str) -> tuple[list[RawFile], dict[RawFile, RawFile]]:
@@ -242,7 +262,7 @@ def _neighbours(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no folder {path.parent} either; paths are taken from the recipe's folder"
     beside = [one for one in path.parent.iterdir() if one.is_dir() or suffix_of(one) in _BY_SUFFIX or is_archive(one.name)]
-    names = sorted(one.name for one in beside if not one.name.startswith("."))
+    names = sorted(printable(one.name) for one in beside if not one.name.startswith("."))
     close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     if close:
         return f"did you mean {' or '.join(close)}?"

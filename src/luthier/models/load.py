@@ -16,7 +16,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from transformers.utils import logging as transformers_logging
 
 from luthier.core.errors import LuthierError
-from luthier.core.files import file_hash
+from luthier.core.files import expanded, file_hash
 from luthier.models.attention import SEAM, install
 from luthier.models.network import Network
 from luthier.models.tokenizer import LoadedTokenizer
@@ -63,7 +63,7 @@ def locate(source: str) -> Path | None:
         LuthierError: it looks like a folder but holds no model.
 
     """
-    folder = SPROUT if source == "sprout" else Path(source).expanduser()
+    folder = SPROUT if source == "sprout" else expanded(source)
     if (folder / "config.json").is_file():
         return folder
     if folder.exists() or source.startswith((".", "/", "~")) or source.count("/") != 1:

@@ -16,7 +16,7 @@ from pathlib import Path
 from luthier.core.cache import cache_folder
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample
-from luthier.core.files import read_jsonl, write_jsonl
+from luthier.core.files import expanded, read_jsonl, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.loading import load
 from luthier.core.page.words import counted
@@ -183,7 +183,7 @@ def _descendants(held: Sequence[InRun], runs: Path) -> tuple[str, ...]:
     for path in runs.rglob("recipe.toml"):
         with contextlib.suppress(LuthierError):
             if is_run(path.parent):
-                bases[path.parent.relative_to(runs).as_posix()] = Path(load(Recipe, path).model.base).expanduser()
+                bases[path.parent.relative_to(runs).as_posix()] = expanded(load(Recipe, path).model.base)
     origins = [one.folder.resolve() for one in held if one.found.learnt and one.has_bundle]
     found: list[str] = []
     grown = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +11,11 @@ from pathlib import Path
 from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample
 from luthier.core.files import write_text
+from luthier.core.recipe_text import toml_key, toml_text
 from luthier.data.columns import normal
 from luthier.data.readers import Paragraphs, PlainText
 from luthier.data.readers.parallel import language_of, pairs_among
+from luthier.data.record import printable
 from luthier.data.shapes import UnknownColumns
 from luthier.data.source import BadRow, Data, Recognised, read, recognise
 from luthier.data.split_kinds import ByColumn, column_side
@@ -93,15 +94,18 @@ def write_recipe(name: str, data: Path) -> Written:
     if path.exists():
         raise LuthierError(str(path), "there is a recipe of that name already", "choose another name, or remove it")
     looked = _with_rows(_look_at(data) if not data.is_dir() else _look_into(data))
+    strange = [str(one) for one in looked.sources if not _is_text(str(one))]
+    if strange:
+        raise LuthierError(printable(strange[0]), "its name is no text, and a recipe is", "rename it, or give the folder that it is in")
     write_text(path, recipe_text(name, looked))
     task = TASK_OF_SHAPE[looked.found.shape]
-    said = f"{looked.found.said}\nSo the task is {_quoted(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
+    said = f"{looked.found.said}\nSo the task is {toml_text(task)}: {_ABOUT[task][:1].lower()}{_ABOUT[task][1:]}."
     if task not in TUNED:
-        said += f"\n! Its rows can be prepared and written out; the task {_quoted(task)} cannot be tuned yet."
+        said += f"\n! Its rows can be prepared and written out; the task {toml_text(task)} cannot be tuned yet."
     if looked.left_out:
         said += f"\n! {looked.left_out}"
     if looked.side_column:
-        said += f"\nThe column {_quoted(looked.side_column)} says which rows are for training, which the test: the recipe keeps to it."
+        said += f"\nThe column {toml_text(looked.side_column)} says which rows are for training, which the test: the recipe keeps to it."
     if looked.unfit:
         said += f"\n! Left out, since the recipe says so under `bad_rows`: {looked.unfit}."
     return Written(path, f"{said}\n! The columns were guessed from their values: see `fields` in the recipe." if looked.guessed else said)
@@ -162,7 +166,7 @@ def _with_rows(looked: _Looked) -> _Looked:
     if not bad or len(bad) > MOST_LEFT_OUT * len(rows):
         return looked
     which = f"{len(bad):,} of {len(rows):,} rows" if len(rows) < MOST_LOOKED_AT else f"{len(bad):,} of the first {len(rows):,} rows"
-    return replace(looked, unfit=" ".join(f"{which}, such as {bad[0].source}: {bad[0].problem}".split()))
+    return replace(looked, unfit=printable(f"{which}, such as {bad[0].source}: {bad[0].problem}"))
 
 
 def _side_column(rows: Sequence[AnyExample]) -> str:
@@ -197,13 +201,13 @@ def recipe_text(name: str, looked: _Looked) -> str:
     said = [line for sentence in looked.found.said.split("; ") for line in _wrapped(sentence)]
     head = [*(f"# {line}" for line in said), f"# What will happen: luthier check {name}.toml"]
     head[-1] += f"      Do it: luthier run {name}.toml" if task in TUNED else f"      Do it: luthier prepare {name}.toml"
-    return "\n".join([*head, "", f"name = {_quoted(name)}", "", *_goal(task), "", *_data(looked), "", *_training(task)])
+    return "\n".join([*head, "", f"name = {toml_text(name)}", "", *_goal(task), "", *_data(looked), "", *_training(task)])
 
 
 def _wrapped(text: str) -> list[str]:
     """A text in lines that fit a screen; as a comment it must not hold line breaks of its own."""
     lines = [""]
-    for word in text.split():
+    for word in map(printable, text.split()):
         if lines[-1] and len(lines[-1]) + len(word) > 110:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".lstrip()
@@ -211,23 +215,25 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _goal(task: Task) -> list[str]:
-    lines = ["[goal]", f"task = {_quoted(task)}", f"about = {_quoted(_ABOUT[task])}   # in your words: the base model is asked with them"]
+    about = f"about = {toml_text(_ABOUT[task])}   # in your words"
+    lines = ["[goal]", f"task = {toml_text(task)}"]
     if task not in TUNED:
-        return [*lines[:2], f"about = {_quoted(_ABOUT[task])}   # in your words"]
+        return [*lines, about]
+    lines.append(f"{about}: the base model is asked with them")
     bar = [] if task == "pretrain" else ["# at_least = 0.75          # the bar that the low end of the interval has to reach"]
     return [*lines, *bar, 'beat = ["base"]            # systems that the tuned model has to beat']
 
 
 def _data(looked: _Looked) -> list[str]:
     found = looked.found
-    sources = [_quoted(str(one)) for one in looked.sources]
+    sources = [toml_text(str(one)) for one in looked.sources]
     lines = ["[data]", f"source = {sources[0]}" if len(sources) == 1 else f"source = [{', '.join(sources)}]"]
     if any(one.reader == PlainText("line") for one in found.files) and found.layout != "label first in the line":
         lines.append('format = "text"            # one document a line')
     if any(one.reader == Paragraphs() for one in found.files):
         lines.append('format = "paragraphs"      # one text in parts, cut at blank lines')
     if found.fields:
-        columns = ", ".join(f"{_key(role)} = {_quoted(column)}" for role, column in found.fields.items())
+        columns = ", ".join(f"{toml_key(role)} = {toml_text(column)}" for role, column in found.fields.items())
         note = "   # guessed from the values: correct it if it is not so" if looked.guessed else ""
         note = "   # swap the two to translate the other way" if found.layout == "translation" else note
         lines.append(f"fields = {{ {columns} }}{note}")
@@ -236,9 +242,9 @@ def _data(looked: _Looked) -> list[str]:
     there = {normal(column): column for column in found.columns if column not in found.fields.values()}
     group = next((there[one] for one in _GROUPS if one in there), None)
     if group:
-        lines.append(f"group = {_quoted(group)}   # rows with the same value here stay on one side of the split")
+        lines.append(f"group = {toml_text(group)}   # rows with the same value here stay on one side of the split")
     if looked.side_column:
-        column = f"column = {_quoted(looked.side_column)}   # it says so in each row; without this section rows are parted anew"
+        column = f"column = {toml_text(looked.side_column)}   # it says so in each row; without this section rows are parted anew"
         lines += ["", "[data.split]", 'kind = "column"', column]
     return lines
 
@@ -262,9 +268,6 @@ def _training(task: Task) -> list[str]:
     return [*lines, *([] if task == "pretrain" else cut), *optimizer, ""]
 
 
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _is_text(name: str) -> bool:
+    """Whether a path is text: bytes that are none stand in it as half characters."""
+    return name.encode("utf-8", "replace").decode("utf-8") == name

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from luthier.core.errors import LuthierError
+from luthier.core.files import expanded
 from luthier.core.loading import Default, defaults, load, option, read_given, required
 from luthier.core.runs import is_run
 from luthier.data.decisions import SetStep
@@ -119,10 +120,10 @@ def rooted(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its relative paths made absolute."""
     source = recipe.data.source
     sources = (source,) if isinstance(source, str) else source
-    found = tuple(str((folder / Path(one).expanduser()).resolve()) for one in sources)
+    found = tuple(str((folder / expanded(one)).resolve()) for one in sources)
     base = recipe.model.base
     if base.startswith("~"):
-        base = str(Path(base).expanduser())
+        base = str(expanded(base))
     elif base.startswith(".") or (folder / base / "config.json").is_file():
         base = str((folder / base).resolve())
     other = recipe.data.split_from

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from luthier.core.errors import Complaints, LuthierError
-from luthier.core.files import file_hash
+from luthier.core.files import expanded, file_hash
 from luthier.core.jsonvalue import Json
 from luthier.data.decisions import NamesFiles
 from luthier.data.pipeline import Prepare
@@ -74,5 +74,5 @@ def _rooted(step: T, folder: Path) -> T:
 
 def _rooted_model(name: str, folder: Path) -> str:
     if name.startswith("~"):
-        return str(Path(name).expanduser())
+        return str(expanded(name))
     return str((folder / name).resolve()) if name.startswith(".") or (folder / name / "config.json").is_file() else name

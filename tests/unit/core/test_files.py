@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.core.errors import LuthierError
-from luthier.core.files import atomic_writer, file_hash, jsonl_writer, read_json, read_jsonl, text_hash, write_json, write_jsonl, write_text
+from luthier.core.files import (
+    atomic_writer,
+    expanded,
+    file_hash,
+    jsonl_writer,
+    read_json,
+    read_jsonl,
+    text_hash,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 
 # The process dies at the very call that `at` names, before it has any effect.
 KILLED = """
@@ -78,6 +89,22 @@ def test_a_disk_that_is_full_is_a_clear_error_and_leaves_nothing_half_written(tm
     said = python(LIMITED, str(path))
     assert said.stdout.startswith(f"{path}: it could not be written: File too large. free space"), said.stderr
     assert path.read_text() == "old" and [item.name for item in tmp_path.iterdir()] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["file/below", ".", "folder", "x" * 300])
+def test_a_place_where_no_file_can_be_is_a_clear_error(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LuthierError, match="it could not be written"):
+        write_text(Path(name), "new")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_tilde_is_the_home_of_somebody_or_else_part_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    found = [str(expanded(one)) for one in ("~/a", "~", "a/~", "~nobody-is-called-so.csv")]
+    assert found == ["/home/me/a", "/home/me", "a/~", "~nobody-is-called-so.csv"]
 
 
 def test_no_space_left_on_the_device_is_told_with_its_place(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_a_full_recipe_is_read_with_its_types() -> None:
     assert isinstance(recipe.method, LoRA) and isinstance(recipe.method.alpha, float)
 
 
+@pytest.mark.parametrize("said", ['folder = "a\\u0000b"', 'fields = { text = "a\\u0000b" }', 'fields = { "te\\u0000xt" = "a" }'])
+def test_a_nul_in_a_text_is_told_with_its_option(said: str) -> None:
+    with pytest.raises(LuthierError, match="holds a NUL character") as caught:
+        loads(Recipe, MINIMAL + said)
+    assert said.partition(" ")[0] in caught.value.where
+
+
 def test_a_section_without_its_kind_is_the_default_kind() -> None:
     assert loads(Recipe, MINIMAL + "[method]\nrank = 2").method == LoRA(rank=2)
     assert loads(Recipe, MINIMAL + '[method]\nkind = "full"').method == Full()

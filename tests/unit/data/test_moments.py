@@ -30,6 +30,11 @@ def test_a_form_of_ones_own_is_taken_at_its_word() -> None:
     assert moments_of(["02/01/1970", "31/12/1969", "1970-01-02", 3, None], "%d/%m/%Y") == [86400, -86400, None, None, None]
 
 
+@pytest.mark.parametrize("form", ["%", "%Q", "%j%j", "("])
+def test_a_form_that_is_none_finds_no_moment(form: str) -> None:
+    assert moments_of(["1970-01-02", "x"], form) == [None, None]
+
+
 @pytest.mark.parametrize(
     ("moments", "shares", "wanted"),
     [

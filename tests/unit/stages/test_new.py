@@ -85,6 +85,27 @@ def test_a_header_with_a_line_break_makes_a_recipe_that_can_be_read() -> None:
     assert recipe.data.fields == {"text": "Message", "label": "Team"}
 
 
+@pytest.mark.parametrize("odd", ["\x7f", "\x01", "\x1b[31m", '"', "\\", "\u2028", "\xa0", "#", "'''"])
+def test_names_that_toml_has_to_spell_make_a_recipe_that_can_be_read(odd: str) -> None:
+    name = f"a{odd}b.csv"
+    _, recipe = made(table(name, ["No", f"Own{odd}er", f"Mess{odd}age", "Team", "Created"]))
+    assert isinstance(recipe.data.source, str) and Path(recipe.data.source).name == name
+    assert f"Mess{odd}age" in recipe.data.fields.values()
+    assert len(list(read(recipe.data, recognise(recipe.data)))) == 30
+
+
+def test_a_file_whose_name_is_no_text_is_refused_since_no_recipe_can_name_it() -> None:
+    data = table("a\udcff.csv", ["No", "Owner", "Message", "Team", "Created"])
+    with pytest.raises(LuthierError, match="its name is no text"):
+        write_recipe("mine", data)
+    assert not Path("mine.toml").exists()
+
+
+def test_a_file_whose_name_begins_with_a_tilde_is_found_again() -> None:
+    _, recipe = made(table("~rows.csv", ["No", "Owner", "Message", "Team", "Created"]))
+    assert recipe.data.source == str(Path("~rows.csv").resolve())
+
+
 def test_a_single_text_of_many_lines_is_read_line_by_line() -> None:
     Path("notes.txt").write_text("".join(f"Note number {i} is about the bridge.\n" for i in range(30)))
     _, recipe = made(Path("notes.txt"))

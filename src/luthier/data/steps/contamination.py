@@ -12,7 +12,7 @@ from pydantic import Field
 
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample
-from luthier.core.files import file_hash, text_hash
+from luthier.core.files import expanded, file_hash, text_hash
 from luthier.core.jsonvalue import canonical
 from luthier.core.options import option, required
 from luthier.data.compared import asked
@@ -67,7 +67,7 @@ class Contamination:
 
     def rooted(self, folder: Path) -> Contamination:
         """The same with the test sets' paths taken from `folder`."""
-        return dataclasses.replace(self, against=tuple(str((folder / Path(one).expanduser()).resolve()) for one in self.against))
+        return dataclasses.replace(self, against=tuple(str((folder / expanded(one)).resolve()) for one in self.against))
 
     def shipped(self) -> Contamination:
         """The same with the test sets' names and hashes, and not where this machine has them."""

@@ -17,6 +17,7 @@ from pydantic import Field
 from luthier.core.confined import RIGHTS, CannotConfineError, Confined, ConfinedError, Limits
 from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, from_record, to_record
+from luthier.core.files import expanded
 from luthier.core.jsonvalue import Json, canonical
 from luthier.core.options import option, required
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep, changed_or_kept
@@ -69,7 +70,7 @@ class OwnFilter:
 
         """
         path, _, name = self.function.rpartition(":")
-        whole = (folder / Path(path).expanduser()).resolve()
+        whole = (folder / expanded(path)).resolve()
         return dataclasses.replace(self, function=f"{whole}:{name}", sha256=self.sha256 or _hash(_source(whole)))
 
     def shipped(self) -> OwnFilter:

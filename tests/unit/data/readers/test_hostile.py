@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tracemalloc
@@ -13,6 +14,7 @@ import pytest
 
 from luthier.core.errors import LuthierError
 from luthier.data import encoding
+from luthier.data.columns import lookup, put
 from luthier.data.encoding import MAX_LINE
 from luthier.data.readers import Csv, Jsonl, Parquet
 from luthier.data.record import BadRow, RawFile, Record, RowError, printable
@@ -163,6 +165,30 @@ def test_a_link_out_of_a_folder_is_refused_and_one_that_stays_inside_is_not(tmp_
     assert [(Path(error.where).name, error.problem.partition(" that")[0]) for error in caught.value.errors] == [
         ("up", "it is a link"), ("nothing.jsonl", "it is a link to nothing"), ("out.jsonl", "it is a link"),
     ]  # fmt: skip
+
+
+def test_a_folder_that_may_not_be_looked_into_is_an_error_and_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows" / "closed").mkdir(parents=True)
+    (tmp_path / "rows" / ".git").mkdir()
+    (tmp_path / "rows" / "a.jsonl").write_text(GOOD)
+    scan = os.scandir
+
+    def refused(path: str) -> object:
+        if Path(path).name in ("closed", ".git"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)  # whoever runs the tests may be allowed everything
+    with pytest.raises(LuthierError, match="Permission denied") as caught:
+        rows_of(tmp_path / "rows")
+    assert caught.value.where == str(tmp_path / "rows" / "closed")
+
+
+@pytest.mark.parametrize("part", ["²", "9" * 5_000, "-1", "1_0", "٣"])
+def test_a_place_in_a_list_is_a_plain_number(part: str) -> None:
+    assert lookup({"a": ["x", "y", "z", "w"]}, f"a.{part}") is None
+    assert put({}, f"a.{part}", None, {"a": ["x"]}) == {"a": ["x"]}
+    assert lookup({"a": ["x", "y"]}, "a.01") == "y"
 
 
 def test_a_link_that_somebody_names_is_followed(tmp_path: Path) -> None:
