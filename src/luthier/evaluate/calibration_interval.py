@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, gammaln, logit, ndtr, xlog1py, xlogy
 
 from luthier.evaluate.estimates import CONFIDENCE
 from luthier.evaluate.metrics.calibration_error import N_BINS
@@ -14,7 +15,13 @@ from luthier.evaluate.resampling import Clusters
 
 N_DRAWS = 1_000
 N_STEPS = 30
-_FINE = 800
+N_EXACT = 100
+"""Bins of up to so many rows have binomial noise; normal noise is as good for more."""
+SHARE_OF_SUM = 0.5
+"""What the error may be rejected by itself, to what it may be by the mean gap, which tells more of the two where bins err alike."""
+BLIND = 0.16
+"""One-sided chance of what lies a standard deviation below the mean."""
+_SURE = 1e-6, 1 - 1e-6
 
 
 @dataclass(frozen=True)
@@ -35,27 +42,45 @@ class Bins:
         found: Floats = (np.abs(gaps) * self.n).sum(axis=-1) / self.n.sum()
         return found
 
-    def deviation(self, gaps: Floats) -> Floats:
-        """Standard deviation of each bin's part of the error, were `gaps` the true ones and all rows independent.
+    @property
+    def mean(self) -> float:
+        """How far the mean confidence of all rows is over their accuracy."""
+        return float((self.gap * self.n).sum() / self.n.sum())
 
-        A row of confidence p that is right with chance q = p − gap has (p − right)² = q (1 − q) + gap² on average.
-        """
-        right = np.clip(self.sure - gaps, 0.0, 1.0)
-        found: Floats = np.sqrt(self.n * (right * (1 - right) + gaps**2)) / self.n.sum()
-        return found
+
+@dataclass(frozen=True)
+class Noise:
+    """What chance does to the bins, draws × bins, all standard normal: to how many of a bin's rows are right, and to how many it has.
+
+    `effect` is how many times the variance is that of rows that stand for themselves.
+    """
+
+    right: Floats
+    rows: Floats
+    effect: float
 
 
 def calibration_interval(clusters: Clusters, rng: np.random.Generator, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """An interval of the calibration error: the errors under which what was measured is nothing unusual.
 
     A bootstrap cannot give it. The error is a sum of absolute values, so chance lifts it, and lifts resamples twice;
-    how far depends on how the true error is spread over the bins, which nobody knows. Here, for each of a row of true
-    errors, the measured one is simulated: its bins' gaps are the true ones plus normal noise as wide as rows of their
-    confidence make it. That is done twice: the true error is spread by `even_gaps` over the bins, as a wrong temperature does,
-    and by `likeliest_gaps`, which are in few bins where the rows say so. The interval reaches from the first to the last of those
-    errors for which, spread either way, the measured value is not among the unlikely ones; values are ordered by likelihood ratio
-    (Feldman & Cousins 1998, arXiv physics/9711021), which keeps the confidence at the edge, for a true error of 0, where intervals
-    of two equal tails hold the truth too often. It also holds what lies within half a row of the value.
+    how far depends on how the true error is spread over the bins, which nobody knows. So the interval is that of a test
+    (Neyman 1937): it reaches from the first to the last of a row of true errors under which what was measured is not
+    unusual. For each, measurements are simulated, with the error spread in two ways: by `even_gaps`, where chance lifts it
+    least, and by `fewest_gaps`, where it lifts it most of what the rows allow.
+
+    - Too large for what was measured is an error of which less is measured 2.5 times in 100 at most, either way it is spread. Of a
+      value that chance makes low even without any error, it must be so of the one a standard deviation below the mean,
+      too: what the rows cannot tell is not ruled out (power-constrained limits, Cowan et al. 2011, arXiv 1105.3166).
+    - Too small is one of which more is seldom measured, or over which mean confidence and accuracy are seldom as far apart as
+      they are. No error is smaller than that distance, that of a single bin (Kumar et al. 2019, arXiv 1909.10155,
+      proposition 3.3), and where all bins err to one side it tells far more than the sum over bins does.
+
+    How seldom is chosen such that a true error is rejected 5 times in 100 on the whole, in that way to spread it in which it is so
+    more often (as two ends share the 5 % that are not both at risk: Imbens & Manski 2004, doi 10.1111/j.1468-0262.2004.00555.x);
+    the mean gap has twice the share of the sum. A true error of 0, than which no measured one is smaller, so leaves all 5 % to one side.
+
+    The interval also holds what lies within half a row of the value.
 
     Args:
         clusters: what `CalibrationError.statistics` gives, summed in each unit, units × 3 · 15.
@@ -70,47 +95,59 @@ def calibration_interval(clusters: Clusters, rng: np.random.Generator, confidenc
     columns = columns[:, :, columns[:, 2].sum(axis=0) > 0]
     gaps, sure, n = columns.sum(axis=0)
     bins = Bins(gaps / n, np.clip(sure / n, 0.0, 1.0), n)
-    noise = rng.standard_normal((N_DRAWS, len(n)))
-    effect = 1.0
-    if clusters.grouped:
-        effect, root = likeness(columns, bins)
-        noise = noise @ root * np.sqrt(effect)
-    errors = _steps(bins, effect)
-    spreads = (even_gaps(bins, errors), likeliest_gaps(bins, errors))
-    # Gaps that have no more room amount to less than was asked of them; what they amount to in the end is one step.
-    errors, kept = np.unique(np.minimum(errors, np.maximum(*(bins.error(gaps) for gaps in spreads))), return_index=True)
+    effect, root = likeness(columns, bins) if clusters.grouped else (1.0, np.eye(len(n)))
+    noise = Noise(rng.standard_normal((N_DRAWS, len(n))) @ root, rng.standard_normal((N_DRAWS, len(n))), effect)
+    errors, spreads = _spread(bins, np.union1d(_steps(bins, effect), [bins.value]))
     row = effect / float(n.sum())
-    (low, high), (first, last) = (_ends(errors, _margins(bins, gaps[kept], noise, row, confidence)) for gaps in spreads)
-    return max(0.0, min(low, first, bins.value - row / 2)), min(1.0, max(high, last, bins.value + row / 2))
+    margins = limits_of(bins, spreads, noise, confidence).margins(bins.value, bins.mean)
+    measured = np.abs(errors - bins.value).argmin()
+    margins[measured] = max(0.0, margins[measured])
+    low, high = _ends(errors, margins)
+    return max(0.0, min(low, bins.value - row / 2)), min(1.0, max(high, bins.value + row / 2))
 
 
-def even_gaps(bins: Bins, sizes: Floats) -> Floats:
-    """The same gap in each bin, one line for each of `sizes`: to the side on which it was seen, or where there is room."""
-    sign = np.where(bins.gap >= 0, 1.0, -1.0)
-    room = np.where(bins.gap >= 0, bins.sure, 1 - bins.sure)
-    there, opposite = np.minimum(sizes[:, None], room), np.minimum(sizes[:, None], 1 - room)
-    found: Floats = np.where(there >= opposite, sign * there, -sign * opposite)
-    return found
+def even_gaps(bins: Bins, errors: Floats) -> Floats:
+    """Gaps as if the log-odds of all confidences were wrong by one amount, one line for each of `errors`, which they amount to.
+
+    That is miscalibration in the large (Cox 1958, doi 10.1093/biomet/45.3-4.562). All gaps are to the side of the mean one;
+    to the other side where there is no room for such an error.
+    """
+    over = bins.mean >= 0
+    sure = np.clip(bins.sure, *_SURE)
+    above = np.where(errors < bins.error(sure if over else 1 - sure), over, not over)
+    sign = np.where(above, 1.0, -1.0)
+    least, most = np.zeros(len(errors)), np.full(len(errors), 40.0)
+    for _ in range(40):
+        shift = (least + most) / 2
+        gaps: Floats = sure - expit(logit(sure) - (sign * shift)[:, None])
+        enough = bins.error(gaps) >= errors
+        least, most = np.where(enough, least, shift), np.where(enough, shift, most)
+    return gaps
 
 
-def likeliest_gaps(bins: Bins, errors: Floats) -> Floats:
-    """The gaps that make what was seen likeliest among all that amount to an error, one line for each of `errors`.
+def fewest_gaps(bins: Bins, errors: Floats) -> Floats:
+    """The gaps of the bins that stand out most, as they were seen, as many as amount to an error, one line for each of `errors`.
 
-    Least squares under Σ n |gap| = N · error: each gap as it was seen, but λ times the variance of a row nearer to 0, and
-    0 at the nearest; λ is negative for errors above the measured one.
+    That is hard thresholding (Donoho & Johnstone 1994, doi 10.1093/biomet/81.3.425): bins are taken in the order of how many
+    standard deviations their gaps are from 0, the last one in part. What is above the measured error is spread over all bins,
+    in proportion to the variance of their rows, which makes what was seen likeliest.
     """
     sign = np.where(bins.gap >= 0, 1.0, -1.0)
     room = np.where(bins.gap >= 0, bins.sure, 1 - bins.sure)
     size, variance = np.abs(bins.gap), np.maximum(bins.sure * (1 - bins.sure), 1e-3)
+    order = np.argsort(-size * np.sqrt(bins.n / variance), kind="stable")
+    parts = (size * bins.n)[order]
+    before = np.cumsum(parts) - parts
+    found = np.empty((len(errors), len(size)))
+    found[:, order] = np.clip(errors[:, None] * bins.n.sum() - before, 0.0, parts)
+    found /= bins.n
 
-    def at(steps: Floats) -> Floats:
-        return np.clip(size - steps[:, None] * variance, 0.0, room)
-
-    # The error falls as λ rises, from all the room there is to 0, in straight lines from one bin's end to the next one's.
-    steps = np.union1d((size - room) / variance, size / variance)
-    reached = bins.error(at(steps))
-    found: Floats = sign * at(np.interp(errors, reached[::-1], steps[::-1]))
-    return found
+    # The error rises with the share of the variance that is added, in straight lines from where one bin has no more room to the next.
+    steps = np.union1d([0.0], (room - size) / variance)
+    reached = np.minimum(size + steps[:, None] * variance, room)
+    more = np.interp(errors, bins.error(reached), steps)
+    found = np.where((errors > bins.value)[:, None], np.minimum(size + more[:, None] * variance, room), found)
+    return sign * found
 
 
 def likeness(columns: Floats, bins: Bins) -> tuple[float, Floats]:
@@ -160,43 +197,94 @@ def _steps(bins: Bins, effect: float) -> Floats:
     return found
 
 
-def _margins(bins: Bins, gaps: Floats, noise: Floats, grain: float, confidence: float) -> Floats:
-    """For each true error, how far the measured value is from being unusual: negative where it is.
+def _spread(bins: Bins, errors: Floats) -> tuple[Floats, list[Floats]]:
+    """True errors, and the gaps of both ways to spread each; what there is no room for is lowered to what there is room for."""
+    spreads = [way(bins, errors) for way in (even_gaps, fewest_gaps)]
+    reached = np.minimum(errors, np.max([bins.error(gaps) for gaps in spreads], axis=0))
+    errors, kept = np.unique(reached, return_index=True)
+    return errors, [gaps[kept] for gaps in spreads]
 
-    `gaps` are the true ones, steps × bins. `grain` is the least standard deviation that an error is taken to have: what one
-    row is worth.
+
+@dataclass(frozen=True)
+class Limits:
+    """Between what a true error's measurements lie, one number for each true error.
+
+    `floor` is the least value that tells an error from none: where less is measured, it stands for it.
     """
-    drawn = _drawn(bins, gaps, noise)
-    means, spreads = drawn.mean(axis=1), np.maximum(drawn.std(axis=1), grain)
 
-    def likelihoods(values: Floats) -> Floats:
-        """Logarithms, steps × values, of normal densities: they only order the values; the draws say which are unusual."""
-        found: Floats = -np.log(spreads)[:, None] - (values - means[:, None]) ** 2 / (2 * spreads[:, None] ** 2)
+    floor: float
+    least: Floats
+    most: Floats
+    most_mean: Floats
+
+    def margins(self, value: float, mean: float) -> Floats:
+        """How far a measured error and a mean gap are from being unusual: negative where either is."""
+        found: Floats = np.min([max(value, self.floor) - self.least, self.most - value, self.most_mean - abs(mean)], axis=0)
         return found
 
-    least, most = min(float(drawn.min()), bins.value), max(float(drawn.max()), bins.value)
-    fine = least + (most - least) * np.linspace(0, 1, _FINE) ** 2
-    best = likelihoods(fine).max(axis=0)
-    of_drawn = -np.log(spreads)[:, None] - (drawn - means[:, None]) ** 2 / (2 * spreads[:, None] ** 2)
-    usual = np.quantile(np.minimum(0.0, of_drawn - np.interp(drawn, fine, best)), 1 - confidence, axis=1)
-    of_value = likelihoods(np.array([bins.value]))[:, 0]
-    found: Floats = of_value - of_value.max() - usual
-    return found
+
+def limits_of(bins: Bins, spreads: list[Floats], noise: Noise, confidence: float) -> Limits:
+    """What is unusual for each true error; `spreads` are the gaps that amount to it, steps × bins, one array for each way to spread it."""
+    alpha, steps = 1 - confidence, np.arange(len(spreads[0]))
+    drawn = [_drawn(bins, gaps, noise) for gaps in spreads]
+    in_order = [(np.sort(whole, axis=1), np.sort(mean, axis=1)) for whole, mean in drawn]
+    least = np.min([whole[:, int(alpha / 2 * N_DRAWS)] for whole, _ in in_order], axis=0)
+    floor = float(np.quantile(_drawn(bins, np.zeros((1, len(bins.n))), noise)[0], BLIND))
+
+    def exceeded(level: Floats) -> list[Floats]:
+        """What the measured error exceeds with a part of the chance `level` at most, and the mean gap with all of it, either way."""
+        at = [np.ceil((1 - share * level) * N_DRAWS).astype(np.int64) - 1 for share in (SHARE_OF_SUM, 1.0)]
+        return [np.max([one[kind][steps, at[kind]] for one in in_order], axis=0)[:, None] for kind in (0, 1)]
+
+    def missed(level: Floats) -> Floats:
+        most, most_mean = exceeded(level)
+        ways = [((np.maximum(w, floor) < least[:, None]) | (w > most) | (m > most_mean)).mean(axis=1) for w, m in drawn]
+        found: Floats = np.max(ways, axis=0)
+        return found
+
+    level, step = np.full(len(steps), alpha / 4), alpha
+    for _ in range(6):
+        step /= 2
+        tried = np.minimum(level + step, alpha)
+        level = np.where(missed(tried) <= alpha, tried, level)
+    most, most_mean = exceeded(level)
+    return Limits(floor, least, most[:, 0], most_mean[:, 0])
 
 
-def _drawn(bins: Bins, gaps: Floats, noise: Floats) -> Floats:
-    """The errors that would be measured, steps × draws, of true `gaps` (steps × bins).
+def _drawn(bins: Bins, gaps: Floats, noise: Noise) -> tuple[Floats, Floats]:
+    """The errors, and the distances of mean confidence from accuracy, that would be measured of true `gaps`; steps × draws.
 
-    Rows that are not in one bin are in another, so bins' parts s of the error go against each other: with D the squared
-    `deviation`s, their covariance is D − s sᵀ / N. Standard normal noise gets it by D^½ (1 − y yᵀ / (1 + √(1 − |y|²))), where
-    y = D^-½ s / √N.
+    A bin of n rows gets as many right as a binomial distribution says, and more or fewer rows: those that are not in one bin
+    are in another, so the numbers of rows vary by D − n nᵀ / N, where D holds the bins' n.
     """
-    n, found = float(bins.n.sum()), []
-    for part, deviation in zip(gaps * bins.n / n, bins.deviation(gaps), strict=True):
-        pull = np.divide(part, deviation * math.sqrt(n), out=np.zeros_like(part), where=deviation > 0)
-        shared = np.outer(noise @ pull, pull / (1 + math.sqrt(max(0.0, 1 - float(pull @ pull)))))
-        found.append(np.abs(part + (noise - shared) * deviation).sum(axis=1))
-    return np.stack(found)
+    n, wider = float(bins.n.sum()), math.sqrt(noise.effect)
+    moved = noise.rows * np.sqrt(bins.n)
+    moved = wider * (moved - moved.sum(axis=1, keepdims=True) * (bins.n / n))
+    errors, total = np.zeros((len(gaps), N_DRAWS)), np.zeros((len(gaps), N_DRAWS))
+    for b, gap in enumerate(gaps.T):
+        lacking = _lacking(int(bins.n[b]), np.clip(bins.sure[b] - gap, 0.0, 1.0), noise.right[:, b])
+        part = wider * lacking + gap[:, None] * (bins.n[b] + moved[:, b])
+        errors += np.abs(part)
+        total += part
+    return errors / n, np.abs(total) / n
+
+
+def _lacking(n: int, right: Floats, normal: Floats) -> Floats:
+    """How many fewer of n rows are right than on average, for each of the chances `right`: chances × draws, of rank as `normal` is.
+
+    Binomial up to `N_EXACT` rows: a draw of rank r has as many right as there are numbers whose cumulated chance is under r's.
+    """
+    if n > N_EXACT:
+        spread: Floats = np.sqrt(n * right * (1 - right))[:, None] * normal
+        return spread
+    k, order = np.arange(n), np.argsort(normal)
+    logarithms = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + xlogy(k, right[:, None]) + xlog1py(n - k, -right[:, None])
+    first = np.searchsorted(ndtr(normal[order]), np.cumsum(np.exp(logarithms), axis=1), side="right")
+    width = len(normal) + 1
+    more = np.bincount((first + width * np.arange(len(right))[:, None]).ravel(), minlength=width * len(right)).reshape(-1, width)
+    found = np.empty((len(right), len(normal)))
+    found[:, order] = (n * right)[:, None] - np.cumsum(more[:, :-1], axis=1)
+    return found
 
 
 def _ends(errors: Floats, margins: Floats) -> tuple[float, float]:

@@ -65,7 +65,7 @@ def interval_of(metric: Metric, value: float, clusters: Clusters, seed: int, con
         return *share, "wilson" + by_group
     rng = np.random.default_rng(seed_of(seed, "interval", metric.name))
     if isinstance(metric, CalibrationError):
-        return *calibration_interval(clusters, rng, confidence), "likelihood ratio" + by_group
+        return *calibration_interval(clusters, rng, confidence), "test inversion" + by_group
     return *bca_interval(metric.values, clusters, metric.range, rng, confidence), "bca" + by_group
 
 

@@ -7,17 +7,25 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import logit
+from scipy.stats import binom, norm
 
 from luthier.evaluate.calibration_interval import (
+    N_DRAWS,
+    N_EXACT,
     Bins,
+    Limits,
+    Noise,
     _drawn,
     _ends,
-    _margins,
+    _lacking,
+    _spread,
     _steps,
     calibration_interval,
     even_gaps,
-    likeliest_gaps,
+    fewest_gaps,
     likeness,
+    limits_of,
 )
 from luthier.evaluate.metrics.calibration_error import CalibrationError, columns_of
 from luthier.evaluate.metrics.metric import Floats
@@ -28,6 +36,16 @@ TWO = Bins(np.array([0.2, -0.1]), np.array([0.5, 0.5]), np.array([10.0, 10.0]))
 
 def rows(said: Floats, right: Floats | NDArray[np.bool_]) -> Clusters:
     return Clusters(columns_of(said, right.astype(np.bool_)), np.ones(len(said), dtype=np.int64))
+
+
+def noise_of(seed: int, n_bins: int) -> Noise:
+    rng = np.random.default_rng(seed)
+    return Noise(rng.standard_normal((N_DRAWS, n_bins)), rng.standard_normal((N_DRAWS, n_bins)), 1.0)
+
+
+def bins_of(found: Clusters) -> Bins:
+    gaps, sure, n = (line[found.sums.reshape(-1, 3, 15).sum(axis=0)[2] > 0] for line in found.sums.reshape(-1, 3, 15).sum(axis=0))
+    return Bins(gaps / n, sure / n, n)
 
 
 def drawn(seed: int, n: int, honesty: float) -> Clusters:
@@ -44,25 +62,45 @@ def test_a_rows_columns_are_its_gap_its_confidence_and_one_in_its_bin() -> None:
     assert np.count_nonzero(found) == 6
 
 
-def test_even_gaps_are_the_same_in_each_bin_to_the_side_that_was_seen() -> None:
-    assert even_gaps(TWO, np.array([0.0, 0.3])).tolist() == [[0.0, 0.0], [0.3, -0.3]]
-    assert TWO.value == pytest.approx(0.15)
+def test_even_gaps_are_one_shift_of_the_log_odds_to_the_side_of_the_mean_gap_and_amount_to_the_error() -> None:
+    """(0.2 − 0.1) / 2 is the mean gap: too sure. Where both bins' rows are as sure, gaps are as large as the error."""
+    assert (TWO.value, TWO.mean) == pytest.approx((0.15, 0.05))
+    assert even_gaps(TWO, np.array([0.0, 0.3])) == pytest.approx(np.array([[0.0, 0.0], [0.3, 0.3]]), abs=1e-9)
+    bins = Bins(np.array([-0.2, 0.1]), np.array([0.9, 0.6]), np.array([10.0, 10.0]))
+    (found,) = even_gaps(bins, np.array([0.1]))
+    assert found.sum() == pytest.approx(-0.2)
+    shifts = logit(bins.sure - found) - logit(bins.sure)
+    assert shifts[0] == pytest.approx(shifts[1]) and shifts[0] > 0.5
 
 
-def test_where_the_side_that_was_seen_has_no_room_an_even_gap_is_on_the_other() -> None:
-    """Rows of confidence 0.95 that were all right can at most be 0.05 too modest, but any amount too sure."""
+def test_where_the_side_of_the_mean_gap_has_no_room_even_gaps_are_on_the_other() -> None:
+    """Rows of confidence 0.95 that were all right can at most be 0.05 too modest, but any amount too sure; so can rows of 1.0."""
     bins = Bins(np.array([-0.05]), np.array([0.95]), np.array([10.0]))
     assert even_gaps(bins, np.array([0.04, 0.3])) == pytest.approx(np.array([[-0.04], [0.3]]))
+    certain = Bins(np.array([0.0]), np.array([1.0]), np.array([10.0]))
+    assert even_gaps(certain, np.array([0.0, 0.3, 0.9])) == pytest.approx(np.array([[0.0], [0.3], [0.9]]), abs=1e-5)
 
 
-def test_the_likeliest_gaps_shrink_by_the_same_amount_where_rows_vary_alike() -> None:
-    """Both bins' rows vary by 0.25: errors 0.05, 0.1 and 0.2 are reached from (0.2, −0.1) at λ = 0.4, 0.2 and −0.2."""
-    found = likeliest_gaps(TWO, np.array([0.0, 0.05, 0.1, 0.2]))
-    assert found == pytest.approx(np.array([[0, 0], [0.1, 0], [0.15, -0.05], [0.25, -0.15]]), abs=1e-9)
+def test_the_fewest_gaps_are_those_of_the_bins_that_stand_out_most_as_they_were_seen() -> None:
+    """Two rows of 20 too many in the first bin, one too few in the second: errors of 0.05, 0.1 and 0.125 are 1, 2 and 2.5 rows."""
+    found = fewest_gaps(TWO, np.array([0.0, 0.05, 0.1, 0.125, 0.15]))
+    assert found == pytest.approx(np.array([[0, 0], [0.1, 0], [0.2, 0], [0.2, -0.05], [0.2, -0.1]]), abs=1e-9)
+
+
+def test_a_bin_stands_out_by_its_rows_and_not_by_its_gap() -> None:
+    """0.1 of 100 rows of 0.5 is 2 standard deviations, 0.3 of 4 rows 1.2; 0.1 of 16 rows of 0.9 is 1.33."""
+    bins = Bins(np.array([0.3, 0.1, 0.1]), np.array([0.5, 0.5, 0.9]), np.array([4.0, 100.0, 16.0]))
+    assert np.flatnonzero(fewest_gaps(bins, np.array([0.08]))[0]).tolist() == [1]
+    assert np.flatnonzero(fewest_gaps(bins, np.array([0.09]))[0]).tolist() == [1, 2]
+
+
+def test_gaps_above_the_measured_error_grow_by_the_same_amount_where_rows_vary_alike_while_there_is_room() -> None:
+    assert fewest_gaps(TWO, np.array([0.2])) == pytest.approx(np.array([[0.25, -0.15]]))
+    assert fewest_gaps(TWO, np.array([0.48])) == pytest.approx(np.array([[0.5, -0.46]]))
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_other_gaps_of_the_same_error_are_likelier(seed: int) -> None:
+def test_no_other_gaps_of_an_error_above_the_measured_one_are_likelier(seed: int) -> None:
     rng = np.random.default_rng(seed)
     bins = Bins(rng.normal(0, 0.1, 4), rng.uniform(0.4, 0.6, 4), rng.integers(20, 60, 4).astype(np.float64))
     variance = bins.sure * (1 - bins.sure)
@@ -71,19 +109,25 @@ def test_no_other_gaps_of_the_same_error_are_likelier(seed: int) -> None:
         found: Floats = (bins.n * (gaps - bins.gap) ** 2 / variance).sum(axis=-1)
         return found
 
-    wanted = 0.6 * bins.value
-    (likeliest,) = likeliest_gaps(bins, np.array([wanted]))
-    others = rng.normal(bins.gap, 0.05, (2000, 4))
+    wanted = 1.4 * bins.value
+    (likeliest,) = fewest_gaps(bins, np.array([wanted]))
+    others = bins.gap * rng.uniform(0.5, 2.0, (2000, 4))
     others *= (wanted / bins.error(others))[:, None]
     assert bins.error(likeliest) == pytest.approx(wanted, rel=1e-6)
     assert distance(likeliest) <= distance(others).min()
 
 
-def test_the_noise_of_a_bin_is_that_of_its_rows() -> None:
-    """Ten rows of 0.5 that are right with chance 0.5 − gap: 10 · 0.25 for no gap, 10 · (0.3 · 0.7 + 0.2²) for one of 0.2."""
-    assert TWO.deviation(np.array([[0.0, 0.2]])) == pytest.approx(np.array([[math.sqrt(2.5), math.sqrt(2.5)]]) / 20)
-    bins = Bins(np.array([0.1]), np.array([0.9]), np.array([4.0]))
-    assert bins.deviation(np.array([[0.1]])) == pytest.approx(math.sqrt(4 * (0.8 * 0.2 + 0.01)) / 4)
+@pytest.mark.parametrize("n", [1, 7, N_EXACT])
+def test_the_rows_that_are_right_by_chance_are_binomial_and_in_the_order_of_the_noise(n: int) -> None:
+    normal, chances = np.random.default_rng(n).standard_normal(500), np.array([0.0, 0.03, 0.5, 0.97, 1.0])
+    right = (n * chances)[:, None] - _lacking(n, chances, normal)
+    wanted = np.stack([binom.ppf(norm.cdf(normal), n, chance) for chance in chances])
+    assert right == pytest.approx(wanted, abs=1e-9)
+
+
+def test_of_many_rows_as_many_are_right_as_normal_noise_says() -> None:
+    """400 rows right with chance 0.8 vary by 8."""
+    assert _lacking(400, np.array([0.8, 1.0]), np.array([-1.0, 0.5])) == pytest.approx(np.array([[-8.0, 4.0], [0.0, 0.0]]))
 
 
 def test_rows_that_go_together_make_more_noise_in_step() -> None:
@@ -138,17 +182,34 @@ def test_no_interval_has_zero_width_and_each_holds_its_value(n: int, said: float
     assert high - low > 0.4 / n
 
 
-def test_parts_of_the_error_go_against_each_other_as_rows_are_in_one_bin_or_another() -> None:
-    """Of 20 rows, each as the others: the variance of Σ (confidence − right) / 20 is (E[(p − right)²] − E[p − right]²) / 20.
+def test_rows_that_are_not_in_one_bin_are_in_another() -> None:
+    """Two bins of 10 rows of certain confidence, all wrong: their gaps of 1 make an error of 1 wherever rows are.
 
-    Even gaps of 0.2 in two bins of confidence 0.5: (0.3 · 0.7 + 0.04 − 0.04) / 20; one bin alone varies by (0.25 / 2 − 0.1²) / 20.
+    A gap of 1 in one bin alone is an error that varies as the share of its rows does, by √(0.5 · 0.5 / 20); were rows worth a
+    fourth as much, by twice that.
     """
-    gaps, tiny = np.array([[0.2, 0.2]]), 1e-3
-    moved = (_drawn(TWO, gaps, tiny * np.eye(2)) - 0.2) / tiny
-    assert (moved**2).sum() == pytest.approx(0.21 / 20)
-    alone = (_drawn(TWO, np.array([[0.2, 0.0]]), tiny * np.eye(2)) - 0.1) / tiny
-    # Without a gap the other bin's part is |noise|, which has no part in the first bin's.
-    assert (alone[0, 0] ** 2) == pytest.approx((0.125 - 0.01) / 20)
+    certain = Bins(np.array([1.0, 0.0]), np.array([1.0, 1.0]), np.array([10.0, 10.0]))
+    once, fourfold = noise_of(0, 2), Noise(*(noise_of(0, 2).__dict__[name] for name in ("right", "rows")), effect=4.0)
+    errors, means = _drawn(certain, np.array([[1.0, 1.0], [1.0, 0.0]]), once)
+    assert errors[0] == pytest.approx(np.ones(N_DRAWS))
+    assert errors[1].mean() == pytest.approx(0.5, abs=0.01)
+    assert errors[1].std() == pytest.approx(math.sqrt(0.25 / 20), rel=0.1)
+    assert means == pytest.approx(errors)
+    wider, _ = _drawn(certain, np.array([[1.0, 0.0]]), fourfold)
+    inside = np.abs(errors[1] - 0.5) < 0.24
+    assert wider[0][inside] - 0.5 == pytest.approx(2 * (errors[1][inside] - 0.5))
+
+
+def test_what_is_measured_varies_as_rows_do_that_are_drawn() -> None:
+    """Against rows themselves: three bins, gaps of both sides; the mean and the spread of the error and of the mean gap."""
+    sure, gaps, share = np.array([0.4, 0.7, 0.95]), np.array([0.0, 0.2, -0.04]), np.array([0.1, 0.5, 0.4])
+    errors, means = _drawn(Bins(gaps, sure, 60 * share), gaps[None], noise_of(0, 3))
+    rng = np.random.default_rng(1)
+    n = rng.multinomial(60, share, 20_000)
+    parts = n * sure - rng.binomial(n, sure - gaps)
+    wanted, wanted_mean = np.abs(parts).sum(axis=1) / 60, np.abs(parts.sum(axis=1)) / 60
+    assert [errors.mean(), means.mean()] == pytest.approx([wanted.mean(), wanted_mean.mean()], rel=0.03)
+    assert [errors.std(), means.std()] == pytest.approx([wanted.std(), wanted_mean.std()], rel=0.06)
 
 
 @pytest.mark.parametrize("n", [300, 3_000, 10_000, 100_000, 1_000_000])
@@ -173,23 +234,66 @@ def test_steps_lie_closer_than_the_noise_and_reach_beyond_what_chance_lifts() ->
     assert np.diff(_steps(bins, 4.0)).max() == pytest.approx(2 * (far[1] - far[0]), rel=0.15)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_an_error_that_either_way_to_spread_it_makes_usual_is_in_the_interval(seed: int) -> None:
-    found = drawn(seed, 300, 1.6)
-    columns = found.sums.reshape(-1, 3, 15).sum(axis=0)
-    gaps, sure, n = columns[:, columns[2] > 0]
-    bins, rng = Bins(gaps / n, sure / n, n), np.random.default_rng(0)
-    noise, errors = rng.standard_normal((1_000, len(n))), _steps(Bins(gaps / n, sure / n, n), 1.0)
-    low, high = calibration_interval(found, np.random.default_rng(0))
-    for way in (even_gaps, likeliest_gaps):
-        usual = errors[_margins(bins, way(bins, errors), noise, 1 / 300, 0.95) >= 0]
-        assert low <= usual.min() and usual.max() <= high
+@pytest.mark.parametrize(("n", "honesty"), [(60, 1.0), (100, 1.3), (100, 2.0), (300, 1.3), (1_000, 2.0)])
+def test_a_true_error_is_rejected_5_times_in_100_whichever_way_it_is_spread_and_not_more_seldom_both_ways(n: int, honesty: float) -> None:
+    """By simulations other than those that the limits were taken from; near 0 and far from it."""
+    bins = bins_of(drawn(n, n, honesty))
+    _, spreads = _spread(bins, _steps(bins, 1.0))
+    found = limits_of(bins, spreads, noise_of(0, len(bins.n)), 0.95)
+    rejected = []
+    for gaps in spreads:
+        whole, mean = _drawn(bins, gaps, noise_of(1, len(bins.n)))
+        low = np.maximum(whole, found.floor) < found.least[:, None]
+        rejected.append((low | (whole > found.most[:, None]) | (mean > found.most_mean[:, None])).mean(axis=1))
+    worst = np.max(rejected, axis=0)
+    assert worst.max() < 0.085
+    assert 0.035 < worst.mean() < 0.065
+    assert (rejected[0] < 0.085).all()
 
 
-def test_an_error_is_never_taken_to_be_known_better_than_one_row_tells() -> None:
-    """Without any noise, and a row worth 0.05: a measured 0.1 is 0.1² / (2 · 0.05²) less likely under 0.2 than under 0.1."""
-    bins = Bins(np.array([0.1]), np.array([0.5]), np.array([20.0]))
-    assert _margins(bins, np.array([[0.1], [0.2]]), np.zeros((10, 1)), 0.05, 0.95) == pytest.approx([0.0, -2.0], abs=1e-6)
+def test_a_true_error_of_0_is_only_ever_too_small() -> None:
+    """Nothing is measured below it, so that all 5 % are left to the other side: whole and mean gap share them, one to two.
+
+    The mean gap of 100 rows is a whole number of hundredths off, so that not each share can be had.
+    """
+    bins = bins_of(drawn(0, 100, 1.0))
+    _, spreads = _spread(bins, np.array([0.0]))
+    found = limits_of(bins, spreads, noise_of(0, len(bins.n)), 0.95)
+    whole, mean = _drawn(bins, np.zeros((1, len(bins.n))), noise_of(0, len(bins.n)))
+    assert found.least[0] < found.floor == pytest.approx(np.quantile(whole, 0.16))
+    assert 0.04 < ((whole > found.most) | (mean > found.most_mean)).mean() <= 0.05
+    assert 0.01 < (whole > found.most).mean() < 0.03 and 0.02 < (mean > found.most_mean).mean() < 0.05
+
+
+def test_margins_are_how_far_the_nearest_limit_is_and_a_value_that_tells_nothing_stands_for_the_least_that_does() -> None:
+    limits = Limits(0.1, np.array([0.05, 0.12]), np.array([0.2, 0.3]), np.array([0.04, 0.2]))
+    assert limits.margins(0.15, -0.03) == pytest.approx([0.01, 0.03])
+    assert limits.margins(0.02, 0.0) == pytest.approx([0.04, -0.02])
+    assert limits.margins(0.25, 0.0) == pytest.approx([-0.05, 0.05])
+
+
+def test_errors_that_there_is_no_room_for_are_lowered_to_what_there_is_room_for() -> None:
+    """Rows of 0.9 can be too sure by 0.9 at most: steps at 1.2 and 2 are one at 0.9."""
+    bins = Bins(np.array([0.8]), np.array([0.9]), np.array([10.0]))
+    errors, spreads = _spread(bins, np.array([0.0, 0.5, 1.2, 2.0]))
+    assert errors == pytest.approx([0.0, 0.5, 0.9], abs=1e-5)
+    assert [len(gaps) for gaps in spreads] == [3, 3]
+
+
+def test_where_all_bins_err_to_one_side_the_low_end_is_that_of_the_mean_gap() -> None:
+    """A hundred rows, 74 right, their mean confidence 0.843: no error is below that distance's low end, 0.103 − 1.8 · 0.044.
+
+    Two bins' gaps turned to the other side leave the error what it was, and it alone tells no error from none.
+    """
+    said = np.repeat((np.arange(10, 15) + 0.5) / 15, 20)
+    alike = rows(said, np.concatenate([np.arange(20) < k for k in (12, 13, 15, 16, 18)]))
+    low, _ = calibration_interval(alike, np.random.default_rng(0))
+    turned = alike.sums.copy().reshape(-1, 3, 15)
+    turned[:, 0, [11, 13]] *= -1
+    mixed = Clusters(turned.reshape(-1, 45), alike.n_rows)
+    assert CalibrationError().values(mixed.sums.sum(axis=0)) == pytest.approx(CalibrationError().values(alike.sums.sum(axis=0)))
+    assert 0.01 < low < 0.05
+    assert calibration_interval(mixed, np.random.default_rng(0))[0] == 0.0
 
 
 def test_one_group_is_worth_no_more_than_one_row() -> None:

@@ -23,7 +23,7 @@ def test_each_kind_of_number_gets_the_interval_that_fits_it() -> None:
     true = ["a", "b"] * 60
     said = [Answer(one.id, one.text, {one.text or "": 0.7}) for one in system("x", noisy(true, 0.6, 1)).answers]
     alone, each_its_own, grouped = golds(true), golds(true, [f"g{i}" for i in range(120)]), golds(true, [f"g{i // 3}" for i in range(120)])
-    for name, method in (("accuracy", "wilson"), ("macro_f1", "bca"), ("calibration_error", "likelihood ratio")):
+    for name, method in (("accuracy", "wilson"), ("macro_f1", "bca"), ("calibration_error", "test inversion")):
         metric = metric_named(name, "abc")
         found = [estimate(metric, gold, said) for gold in (alone, each_its_own, grouped)]
         assert [one.method for one in found] == [method, method, f"{method} by group"]

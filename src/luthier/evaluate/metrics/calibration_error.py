@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from luthier.evaluate.answers import Answer, Gold
+from luthier.evaluate.estimates import FEW_ROWS
 from luthier.evaluate.metrics.metric import Floats, ratio
 
 N_BINS = 15
@@ -42,7 +43,6 @@ class CalibrationError:
 
     With few rows it is too high: chance alone parts confidence from accuracy in each bin, so a perfectly calibrated
     system with evenly spread confidences gets about 0.04 on 1,000 rows and 0.12 on 100. Compare systems on the same rows.
-    Under 20 rows a bin its interval is marked as one of few rows: it cannot tell which bins the error is in.
     """
 
     name: ClassVar[str] = "calibration_error"
@@ -50,7 +50,7 @@ class CalibrationError:
     higher_is_better: ClassVar[bool | None] = False
     range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     is_proportion: ClassVar[bool] = False
-    few_rows: ClassVar[int] = 20 * N_BINS
+    few_rows: ClassVar[int] = FEW_ROWS
 
     def statistics(self, gold: Sequence[Gold], answers: Sequence[Answer]) -> Floats:
         """Per row the `columns_of` its answer's probability; unjudged where the answer has no probability."""
