@@ -189,7 +189,8 @@ def test_rows_that_are_not_in_one_bin_are_in_another() -> None:
     fourth as much, by twice that.
     """
     certain = Bins(np.array([1.0, 0.0]), np.array([1.0, 1.0]), np.array([10.0, 10.0]))
-    once, fourfold = noise_of(0, 2), Noise(*(noise_of(0, 2).__dict__[name] for name in ("right", "rows")), effect=4.0)
+    once = noise_of(0, 2)
+    fourfold = Noise(once.right, once.rows, 4.0)
     errors, means = _drawn(certain, np.array([[1.0, 1.0], [1.0, 0.0]]), once)
     assert errors[0] == pytest.approx(np.ones(N_DRAWS))
     assert errors[1].mean() == pytest.approx(0.5, abs=0.01)
