@@ -31,7 +31,8 @@ from luthier.text.batching import CutPlan, Layout
 from luthier.text.rows import rows_digest
 from luthier.text.stream import EpochStream
 from luthier.train.allocator import keep_freed_memory
-from luthier.train.decide import Subject, decide, some_steps
+from luthier.train.costs import at_rest
+from luthier.train.decide import Subject, decide, keeper_for, some_steps
 from luthier.train.loop import FitResult, fit
 from luthier.train.options import Train, learning_rate_for
 from luthier.train.plan import Plan, read_plan, settle_plan
@@ -153,6 +154,7 @@ def start(recipe: Recipe, ready: Prepared, plan: Plan | Precision, fingerprint: 
     """
     network, method, seed = ready.base.network, recipe.method, recipe.seed
     precision = plan.precision if isinstance(plan, Plan) else plan
+    rest = at_rest(network)
     network.compute_dtype = precision.dtype
     pooling = give_head(recipe, ready)
     method.attach(network, seed)
@@ -164,6 +166,7 @@ def start(recipe: Recipe, ready: Prepared, plan: Plan | Precision, fingerprint: 
     network.attention_kernel = plan.kernel
     options = replace(recipe.train, learning_rate=learning_rate_for(recipe.train, method, network.width))
     state = begin(network, options.optimizer, fingerprint, seed if method.is_random else None)
+    state.keeper = keeper_for(plan, rest) if network.device.type == "cpu" else None
     return Training(plan, state, stream, options, pooling)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,15 @@ from torch import nn
 from luthier.core.jsonvalue import Json
 from luthier.models.network import Network
 from luthier.objectives import Objective
-from luthier.text.batching import KNEES, Costs, CutPlan
+from luthier.text.batching import KNEES, Costs, CutPlan, Layout
 from luthier.text.rows import Row, make_row
+from luthier.train.allocator import give_back, held_bytes
 from luthier.train.loop import accumulate
 
 LIMIT_S = 3.5
 """Measuring ends after about so long; what it did not come to is continued in proportion."""
+AGREE = 0.05
+"""Two turns that differ by no more than this share are believed; else there is a third while there is time."""
 DOUBT = 0.2
 """What a cost beside calls and nodes is held to explain without being needed, as a relative error."""
 
@@ -67,6 +68,7 @@ def shapes(context: int, most_nodes: int) -> list[Shape]:
 class Memory:
     """Bytes above the loaded model: `fixed`, and for each node of the largest micro-batch `per_node`, its gradient included.
 
+    `per_pair` is what is kept of each pair of a node and one that it sees: its weight in each head of each layer.
     `states` is what the optimizer holds of the trained tensors. Where a micro-batch is recomputed, a node takes `thin`.
     """
 
@@ -74,46 +76,55 @@ class Memory:
     per_node: float
     states: float
     thin: float | None = None
+    per_pair: float = 0.0
 
-    def peak(self, n_nodes: int, recomputed: bool = False) -> float:
+    def peak(self, n_nodes: int, recomputed: bool = False, n_pairs: float = 0.0) -> float:
         """The most memory that steps with micro-batches of so many nodes hold at once."""
         rate = self.thin if recomputed and self.thin is not None else self.per_node
-        return self.states + self.fixed + rate * n_nodes
+        return self.states + self.fixed + rate * n_nodes + (0.0 if recomputed else self.per_pair * n_pairs)
 
-    def most_nodes(self, budget: float) -> int:
+    def most_nodes(self, budget: float, pairs_per_node: float = 0.0) -> int:
         """The largest micro-batch that stays within `budget` bytes; 0 where none does."""
-        return max(0, int((budget - self.states - self.fixed) / max(self.per_node, 1.0)))
+        rate = self.per_node + self.per_pair * pairs_per_node
+        return max(0, int((budget - self.states - self.fixed) / max(rate, 1.0)))
 
 
 def measure(network: Network, objective: Objective, cuts: CutPlan, context: int, most_nodes: int, budget: float) -> dict[str, Json]:
     """Seconds and memory of made-up micro-batches, forward and backward; the network is left as it was.
 
-    The fastest of a few turns counts. On one thread of a CPU the processor's time is taken, from which busy neighbours
-    take nothing away. Memory is that of the process, which keeps what is freed: after each micro-batch it has grown to
-    what the largest so far has needed, the allocator's gaps included.
+    Memory is that of the process, which keeps what is freed: after each micro-batch of a first round it has grown to what
+    the largest so far has needed, and after the second to what it takes where sizes alternate, which leaves more gaps
+    between blocks. The first round also makes the kernels that the second finds. The least of a micro-batch's turns
+    counts; they lie apart, so that nothing that disturbs one disturbs all. On one thread of a CPU the processor's time is
+    taken, from which busy neighbours take nothing away, without what it took to fault memory in: that is paid once, and
+    not again by each step.
     """
-    clock = time.process_time if network.device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
-    features: list[Json] = []
-    seconds: list[Json] = []
-    grown: list[Json] = []
-    began, spent = clock(), 0.0
-    rest_at = at_rest(network)
+    turn = _Turn(network, objective, cuts, _seconds_of_a_fault() if network.device.type == "cpu" else 0.0)
+    made: list[list[Row]] = []
+    features: list[list[float]] = []
+    seconds: list[float] = []
+    grown: list[int] = []
+    began, rest_at = turn.clock(), at_rest(network)
     wanted = shapes(context, most_nodes)
     for i, shape in enumerate(wanted):
         rows = shape.rows(network.n_vocabulary)
         size = cuts.features(rows)
-        left_s = LIMIT_S - spent
-        # The last, which is the largest, is worth as much again for one turn of it: memory cannot be told from small ones.
-        if i >= 2 and _goes_too_far(size, features, seconds, grown, 3 * LIMIT_S if i == len(wanted) - 1 else left_s, budget):
+        # Each micro-batch comes again. The last, which is the largest, is worth more: memory cannot be told from small ones.
+        left_s = 3 * LIMIT_S if i == len(wanted) - 1 else LIMIT_S - 2 * (turn.clock() - began)
+        if i >= 2 and _goes_too_far(size, features, seconds, grown, left_s, budget):
             continue
-        # More turns of the first one: the kernels' own preparation belongs to no micro-batch.
-        turns = [_turn(network, objective, cuts, rows, clock) for _ in range(4 if i == 0 else 2 if left_s > 0 else 1)]
+        # The kernels' own preparation belongs to no micro-batch.
+        seconds.append(min(turn(rows) for _ in range(3 if i == 0 else 1)))
+        made.append(rows)
         features.append(size.tolist())
-        seconds.append(min(turns))
         grown.append(max(0, _held(network) - rest_at))
-        spent = clock() - began
+    second = [turn(rows) for rows in made]
+    for i, (before, after) in enumerate(zip(seconds, second, strict=True)):
+        agreed = abs(after - before) <= AGREE * min(before, after) or turn.clock() - began > 2 * LIMIT_S
+        seconds[i] = min(before, after, *(() if agreed else (turn(made[i]),)))
+    alternating = max(0, _held(network) - rest_at)
     at_rest(network)  # the run itself begins without the gaps that these have left in memory
-    return {"features": features, "seconds": seconds, "grown_bytes": grown}
+    return {"features": [*features], "seconds": [*seconds], "grown_bytes": [*grown], "alternating_bytes": alternating}
 
 
 def _goes_too_far(
@@ -124,22 +135,57 @@ def _goes_too_far(
     return bool(2 * max(seconds) * more > left_s or max(grown) * more > budget)
 
 
-def _turn(network: Network, objective: Objective, cuts: CutPlan, rows: Sequence[Row], clock: Any) -> float:
-    """Seconds of one micro-batch, the making of it included; no gradient and no draw is left behind."""
-    was_training, recomputed = network.training, network.n_recomputed
-    with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
-        network.train()
-        began: float = clock()
-        sums = accumulate(network, objective, [cuts.make(rows).to(network.device)])
-        float(sums["loss_nats"])
-        if network.device.type == "cuda":
-            torch.cuda.synchronize(network.device)
-        ended: float = clock()
-    network.train(was_training)
-    network.n_recomputed = recomputed
-    for parameter in network.parameters():
-        parameter.grad = None
-    return ended - began
+@dataclass(frozen=True, eq=False)
+class _Turn:
+    """Runs one micro-batch, the making of it included, and gives its seconds; no gradient and no draw is left behind."""
+
+    network: Network
+    objective: Objective
+    cuts: CutPlan
+    fault_s: float
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """On one thread of a CPU the processor's time."""
+        alone = self.network.device.type == "cpu" and torch.get_num_threads() == 1
+        return time.process_time if alone else time.perf_counter
+
+    def __call__(self, rows: Sequence[Row]) -> float:
+        """Seconds, without those for memory that was faulted in."""
+        network, clock = self.network, self.clock
+        was_training, recomputed = network.training, network.n_recomputed
+        with torch.random.fork_rng(devices=[network.device] if network.device.type == "cuda" else []):
+            network.train()
+            faults, began = _faults(), clock()
+            sums = accumulate(network, self.objective, [self.cuts.make(rows).to(network.device)])
+            float(sums["loss_nats"])
+            if network.device.type == "cuda":
+                torch.cuda.synchronize(network.device)
+            spent, faults = clock() - began, _faults() - faults
+        network.train(was_training)
+        network.n_recomputed = recomputed
+        for parameter in network.parameters():
+            parameter.grad = None
+        return max(spent - faults * self.fault_s, 0.1 * spent)
+
+
+def _faults() -> int:
+    """Pages that the process has faulted in without reading a file."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def _seconds_of_a_fault(n_pages: int = 4096) -> float:
+    """Seconds of the processor's time to fault a page in: fresh ones against the same again, the least of three turns."""
+    found = []
+    for _ in range(3):
+        with mmap.mmap(-1, n_pages * mmap.PAGESIZE) as fresh:
+            times = []
+            for _ in range(2):
+                began = time.process_time()
+                fresh[:: mmap.PAGESIZE] = bytes(n_pages)
+                times.append(time.process_time() - began)
+        found.append(max(0.0, times[0] - times[1]) / n_pages)
+    return min(found)
 
 
 def thin_bytes(network: Network, objective: Objective, cuts: CutPlan, context: int) -> float:
@@ -149,7 +195,7 @@ def thin_bytes(network: Network, objective: Objective, cuts: CutPlan, context: i
         rows = shapes(context, 512)[-1].rows(network.n_vocabulary)
         before = at_rest(network)
         for _ in range(2):
-            _turn(network, objective, cuts, rows, time.perf_counter)
+            _Turn(network, objective, cuts, 0.0)(rows)
         return max(0.0, _held(network) - before) / float(cuts.features(rows)[1])
     finally:
         network.n_recomputed = 0
@@ -171,17 +217,31 @@ def fit_costs(found: Mapping[str, Any]) -> Costs:
     return Costs(call, node, pair, source, row, tuple(over))
 
 
-def fit_memory(found: Mapping[str, Any], network: Network) -> Memory:
-    """A straight line through what the process had grown to at half of the most nodes and at the most."""
+def fit_memory(found: Mapping[str, Any], network: Network, layout: Layout) -> Memory:
+    """A straight line through what the process had grown to at half of the most nodes and at the most, the weights of pairs apart.
+
+    All of it is as much more as the process had grown by when the sizes had alternated: by gaps between blocks.
+    """
     most: dict[float, float] = {}
+    per_pair = bytes_of_a_pair(network, layout)
     for size, grown in zip(found["features"], found["grown_bytes"], strict=True):
-        most[size[1]] = max(grown, *most.values(), 0.0)
+        most[size[1]] = max(grown - per_pair * size[2], *most.values(), 0.0)
     large = max(most)
     small = max((n for n in most if n <= large / 2), default=min(most))
     rate = (most[large] - most[small]) / max(large - small, 1.0)
+    gaps = max(1.0, found["alternating_bytes"] / max(*found["grown_bytes"], 1))
+    fixed = max(0.0, most[large] - rate * large)
     # States for the optimizer: two numbers for each that is trained.
     trained = sum(one.numel() * one.element_size() for one in network.parameters() if one.requires_grad)
-    return Memory(fixed=round(max(0.0, most[large] - rate * large)), per_node=round(rate, 1), states=2 * trained)
+    return Memory(round(gaps * fixed), round(gaps * rate, 1), 2 * trained, per_pair=gaps * per_pair)
+
+
+def bytes_of_a_pair(network: Network, layout: Layout) -> float:
+    """What is kept of a pair for the gradient where attention is computed by products: its weight in each head of each layer."""
+    if layout == "padded" or network.device.type != "cpu" or network.attention_kernel != "products":
+        return 0.0
+    config = network.decoder.config.get_text_config()
+    return float(config.num_hidden_layers * config.num_attention_heads * network.compute_dtype.itemsize)
 
 
 def at_rest(network: Network) -> int:
@@ -190,9 +250,7 @@ def at_rest(network: Network) -> int:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(network.device)
         return int(torch.cuda.memory_allocated(network.device))
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if Path("/proc/self/statm").is_file() else None
-    if trim is not None:
-        trim(0)
+    give_back()
     return _held(network)
 
 
@@ -200,10 +258,9 @@ def _held(network: Network) -> int:
     """Bytes that the process holds; on an accelerator the most that its tensors have held."""
     if network.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(network.device))
-    listing = Path("/proc/self/statm")
-    if listing.is_file():
-        return int(listing.read_text(encoding="ascii").split()[1]) * mmap.PAGESIZE
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # elsewhere, macOS above all, only the peak can be asked for, in bytes
+    held = held_bytes()
+    # Elsewhere, macOS above all, only the peak can be asked for, in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss if held is None else held
 
 
 def shape_of(network: Network, objective: Objective) -> dict[str, Json]:

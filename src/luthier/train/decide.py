@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from luthier import __version__
 from luthier.core.errors import LuthierError
@@ -17,6 +19,7 @@ from luthier.models.network import Network
 from luthier.objectives import Objective
 from luthier.text.batching import CutPlan
 from luthier.text.rows import Row
+from luthier.train.allocator import Keeper
 from luthier.train.costs import Memory, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
 from luthier.train.plan import Foreseen, Plan, make_plan
 from luthier.train.precision import Precision
@@ -28,6 +31,8 @@ WORTH = 1.005
 """A smaller bound takes less memory, and is taken if steps cost no more than so many times what they cost at best."""
 SHARE = 0.6
 """Of the memory that is there beside the model, a run takes no more than this."""
+SLACK = 1.05
+"""What lies free between blocks may take so many times what was foreseen; then it is given back."""
 _N_STEPS, _N_ROWS, _TRUNK = 64, 512, 512
 _MB = 2**20
 
@@ -61,15 +66,17 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     record = Record({**about, "version": __version__})
     name = f"micro-batches up to {largest.trunk + largest.n_rows * largest.own} nodes"
     found = record.recall(name, lambda: measure(network, subject.objective, cuts, context, int(whole), budget))
-    memory = fit_memory(found, network)
-    fits = min(cuts.max_nodes, memory.most_nodes(budget))
+    memory = fit_memory(found, network, cuts.layout)
+    density = max(float(size[2] / size[1]) for size in map(cuts.features, steps))
+    fits = min(cuts.max_nodes, memory.most_nodes(budget / SLACK, density))
     chosen = _cheapest(replace(cuts, max_nodes=max(1, fits), costs=fit_costs(found)), steps)
-    nodes = max(int(chosen.features(part)[1]) for rows in steps for part in chosen.cut(rows))
+    parts = [chosen.features(part) for rows in steps for part in chosen.cut(rows)]
+    nodes = max(int(size[1]) for size in parts)
     if max(nodes, subject.longest) > fits and len(network.recomputable) > 1:
         thin = record.recall("recomputed", lambda: {"bytes_per_node": thin_bytes(network, subject.objective, cuts, context)})
         memory = replace(memory, thin=float(str(thin["bytes_per_node"])))
         chosen = replace(chosen, recompute_over=max(0, fits))
-    return replace(make_plan(chosen, precision, network.device), kernel=kernel, memory=_foreseen(memory, chosen, nodes, budget))
+    return replace(make_plan(chosen, precision, network.device), kernel=kernel, memory=_foreseen(memory, chosen, parts, budget))
 
 
 def choose_kernel(network: Network, layout: str) -> KernelName:
@@ -127,13 +134,20 @@ def _cheapest(cuts: CutPlan, steps: Sequence[Sequence[Row]]) -> CutPlan:
     return next(plan for plan, spent in zip(plans, seconds, strict=True) if spent <= WORTH * min(seconds))
 
 
-def _foreseen(memory: Memory, cuts: CutPlan, nodes: int, budget: float) -> Foreseen:
-    recomputed = cuts.recompute_over is not None and nodes > cuts.recompute_over
-    peak = memory.peak(nodes, recomputed)
-    if recomputed:
-        peak = max(peak, memory.peak(min(cuts.max_nodes, nodes)))
+def _foreseen(memory: Memory, cuts: CutPlan, parts: Sequence[NDArray[np.float64]], budget: float) -> Foreseen:
+    """The memory of the dearest of the micro-batches, which hold `parts`."""
+    over = cuts.recompute_over
+    peak = max(memory.peak(int(size[1]), over is not None and size[1] > over, float(size[2])) for size in parts)
     thin = None if memory.thin is None else round(memory.thin)
+    nodes = max(int(size[1]) for size in parts)
     return Foreseen(round(peak / _MB), round(budget / _MB), nodes, round(memory.per_node), thin)
+
+
+def keeper_for(plan: Plan, rest_bytes: int) -> Keeper | None:
+    """What looks after the memory of a process that held `rest_bytes` with its model loaded; None where nothing was foreseen."""
+    if plan.memory is None:
+        return None
+    return Keeper(rest_bytes + round(SLACK * plan.memory.peak_mb * _MB))
 
 
 def some_steps(n_steps: int, batch_rows: int) -> range:

@@ -27,6 +27,7 @@ from luthier.text.batching import Batch, CutPlan
 from luthier.text.rows import Row
 from luthier.text.stream import Stream
 from luthier.train import checkpoints
+from luthier.train.allocator import Keeper
 from luthier.train.journal import Journal
 from luthier.train.listeners import Checkpoints, EarlyStop, Listener, Progress, Validation
 from luthier.train.optim import trained_parameters
@@ -124,7 +125,7 @@ def take_step(
     began = time.monotonic()
     network = state.network
     batches = [batch.to(network.device) for batch in cuts.batches(rows)]
-    sums = accumulate(network, objective, batches, state.seed, state.step, rows, cuts)
+    sums = accumulate(network, objective, batches, state.seed, state.step, rows, cuts, state.keeper)
     norm = nn.utils.clip_grad_norm_(trained_parameters(network).values(), clip)
     said = {name: float(value) for name, value in sums.items()}
     _refuse_non_finite(said["loss_nats"], float(norm), state, rows)
@@ -150,6 +151,7 @@ def accumulate(
     step: int = 0,
     rows: Sequence[Row] = (),
     cuts: CutPlan | None = None,
+    keeper: Keeper | None = None,
 ) -> dict[str, Tensor]:
     """Add the gradient of one step, however it is cut, to the trained tensors'; gives the loss and the metrics' sums.
 
@@ -161,6 +163,7 @@ def accumulate(
         step: the number of the step, for the draws and for errors.
         rows: the rows of the step, for errors.
         cuts: says which micro-batches are computed again for their gradient; without it, the network as it is set.
+        keeper: looks after the memory that the process holds, after each micro-batch.
 
     Raises:
         LuthierError: nothing in the rows can be learnt.
@@ -179,6 +182,8 @@ def accumulate(
             found = objective.loss(network(batch), batch)
             loss = torch.stack([total / counts[term] for term, total in found.totals.items()]).sum()
             torch.autograd.backward(loss)
+            if keeper is not None:
+                keeper.look()
             _add(sums, {"loss_nats": loss, **{name: value for name, value in found.metrics.items() if name not in counts}})
     return sums
 

@@ -10,7 +10,7 @@ from tests.tiny import VOCABULARY, tiny_network
 from luthier.methods import Full, LoRA
 from luthier.objectives import Classify, Imitate
 from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
-from luthier.train.costs import Memory, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
+from luthier.train.costs import Memory, bytes_of_a_pair, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
 
 FOREST = CutPlan("forest", 8192, 0)
 BUDGET = 1e10
@@ -51,16 +51,36 @@ def test_costs_are_never_below_zero_and_few_measurements_are_laid_to_calls_and_n
     assert (falling.weights >= 0).all() and falling.call > 0
 
 
-def test_memory_is_a_line_through_the_half_and_the_whole_and_holds_the_optimizers_states() -> None:
+def test_memory_is_a_line_through_the_half_and_the_whole_with_gaps_and_holds_the_optimizers_states() -> None:
     network = tiny_network()
     LoRA(rank=2).attach(network, 0)
+    network.attention_kernel = "flash"
     states = 2 * sum(one.numel() * 8 for one in network.parameters() if one.requires_grad)
     sizes = [[1, n, 0, 0, 0, 0, 0, 0] for n in (32, 256, 512, 512, 1024, 1024)]
-    memory = fit_memory({"features": sizes, "grown_bytes": [50, 300, 700, 900, 1300, 1900]}, network)
+    found = {"features": sizes, "grown_bytes": [50, 300, 700, 900, 1300, 1900], "alternating_bytes": 1800}
+    memory = fit_memory(found, network, "forest")
     assert memory == Memory(fixed=0, per_node=round(1000 / 512, 1), states=states)
     assert memory.peak(100) == states + 200
     assert memory.most_nodes(states + 200) == 100 and memory.most_nodes(0) == 0
     assert Memory(10, 2, 5, thin=1.0).peak(100, recomputed=True) == 115
+    gaps = fit_memory({**found, "alternating_bytes": 2850}, network, "forest")  # half as much again as the 1900
+    assert gaps == Memory(fixed=0, per_node=round(1.5 * 1000 / 512, 1), states=states)
+
+
+def test_the_weights_of_pairs_are_kept_by_products_and_foreseen_apart() -> None:
+    network = tiny_network()
+    heads = network.decoder.config.num_hidden_layers * network.decoder.config.num_attention_heads
+    network.attention_kernel = "products"
+    assert bytes_of_a_pair(network, "forest") == bytes_of_a_pair(network, "packed") == heads * network.compute_dtype.itemsize
+    assert bytes_of_a_pair(network, "padded") == 0
+    weights = int(bytes_of_a_pair(network, "forest"))
+    sizes = [[1, n, pairs, 0, 0, 0, 0, 0] for n, pairs in ((100, 50), (200, 900))]
+    found = {"features": sizes, "grown_bytes": [1000 + 50 * weights, 2000 + 900 * weights], "alternating_bytes": 0}
+    memory = fit_memory(found, network, "forest")
+    assert memory == Memory(0, 10.0, memory.states, per_pair=weights)
+    assert memory.peak(10, n_pairs=7) == memory.states + 100 + 7 * weights
+    assert memory.peak(10, recomputed=True, n_pairs=7) == memory.states + 100
+    assert memory.most_nodes(memory.states + 8 * (10 + 3 * weights), pairs_per_node=3.0) == 8
 
 
 @pytest.mark.parametrize("objective", [Imitate(), Classify(("a", "b"))], ids=["imitate", "classify"])

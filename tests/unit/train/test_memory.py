@@ -12,8 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
-import json, mmap
-from pathlib import Path
+import json
 import numpy as np, torch
 torch.set_num_threads(1)
 from luthier.methods import Full
@@ -21,9 +20,9 @@ from luthier.models.probe import probe
 from luthier.objectives import Imitate
 from luthier.text.batching import CutPlan
 from luthier.text.rows import make_row
-from luthier.train.allocator import keep_freed_memory
+from luthier.train.allocator import held_bytes, keep_freed_memory
 from luthier.train.costs import at_rest
-from luthier.train.decide import Subject, decide
+from luthier.train.decide import Subject, decide, keeper_for
 from luthier.train.loop import take_step
 from luthier.train.optim import AdamW
 from luthier.train.precision import Precision
@@ -40,10 +39,10 @@ steps = [[make_row(draw.integers(0, 2000, 100).tolist(), [0.0] * 50 + [1.0] * 50
 before = at_rest(network)
 plan = decide(Subject(network, Imitate(), 100), CutPlan("forest", 8192, 0), steps, Precision("float32", ""))
 state = begin(network, AdamW(weight_decay=0.0), "")
+state.keeper = keeper_for(plan, before)
 for rows in steps:
     take_step(state, Imitate(), rows, plan.cuts, 1e-3, 1.0)
-held = int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
-print(json.dumps({"foreseen": plan.memory.peak_mb, "grown": (held - before) / 2**20}))
+print(json.dumps({"foreseen": plan.memory.peak_mb, "grown": (held_bytes() - before) / 2**20}))
 """
 
 
