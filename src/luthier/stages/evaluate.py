@@ -24,7 +24,7 @@ from luthier.stages.rivals import Sides
 from luthier.stages.tune import device
 from luthier.train.precision import held_for_use
 
-__all__ = ["Sides", "evaluate_run"]
+__all__ = ["Sides", "evaluate_run", "systems_of"]
 
 
 def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: Path, pause: Callable[[], None]) -> Evaluation:
@@ -41,15 +41,21 @@ def evaluate_run(recipe: Recipe, run: Run, sides: Sides, facts: RunFacts, runs: 
     """
     gold = gold_of(recipe, sides.test)
     card = bundle.read_card(run.bundle)
-    systems = [tuned_answers(recipe, run, sides, pause), *_untuned(recipe, card, sides, pause)]
-    pause()
-    systems += _simple(recipe, sides)
-    pause()
+    systems = list(systems_of(recipe, run, card, sides, pause))
     looks = count_look(runs, gold_hash(gold), answers_hash(systems[0]), recipe.name)
     evaluation = evaluate(recipe.goal, gold, systems, replace(facts, looks=looks))
     run.done("evaluate").unlink(missing_ok=True)
     write_evaluation(evaluation, run.evaluation)
     return evaluation
+
+
+def systems_of(recipe: Recipe, run: Run, card: bundle.Card, sides: Sides, pause: Callable[[], None]) -> Iterator[System]:
+    """Every system that applies, with its answers, one after the other: the tuned one, the base as a rival, the simple baselines."""
+    yield tuned_answers(recipe, run, sides, pause)
+    yield from _untuned(recipe, card, sides, pause)
+    pause()
+    yield from _simple(recipe, sides)
+    pause()
 
 
 def gold_of(recipe: Recipe, test: Sequence[AnyExample]) -> list[Gold]:
