@@ -78,7 +78,7 @@ def measured(work: Path) -> dict[str, Any]:
     against = {one.b: one for one in report.comparisons if one.metric == metric}
     told = {
         system.name: {
-            metric: getattr(report.systems[system.name][metric], "value"),
+            metric: report.systems[system.name][metric].value,
             "p_holm": getattr(against.get(system.name), "p_holm", None),
             "about": system.about,
             "answers": [answer.text for answer in system.answers],

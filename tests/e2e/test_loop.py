@@ -96,7 +96,9 @@ def test_what_changed_is_done_again_and_nothing_else(ran: Ran) -> None:
     about = done(luthier("run", made, "--set", "goal.about=Route a message", "--json"))
     assert skipped(about) == ["prepare", "profile", "tune", "prove"]
     assert about.json["goal"]["about"] == "Route a message"
-    assert json.loads(Path("runs/classify/bundle/bundle.json").read_text())["about"] == "Route a message"
+    card = json.loads(Path("runs/classify/bundle/bundle.json").read_text())
+    assert card["about"] == "Route a message"
+    assert card["computed"] == json.loads(Path("runs/classify/plan.json").read_text())["precision"]["name"]
     assert "Route a message" in Path("runs/classify/bundle/README.md").read_text()
     longer = done(luthier("run", made, "--set", "train.epochs=2", "--json"))
     assert skipped(longer) == ["prepare", "profile"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -94,6 +96,18 @@ class Network(nn.Module):
         with self._autocast(tokens.device):
             out: Tensor = self.body(input_ids=tokens, position_ids=positions, use_cache=False, luthier_layout=layout).last_hidden_state
         return out
+
+    @contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        """Within, products are taken in `dtype`, and no gradient."""
+        before = self.compute_dtype
+        self.compute_dtype = dtype
+        try:
+            # Autocast forgets its copies of weights when the outermost context ends: with one around all batches, they are cast once.
+            with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+                yield
+        finally:
+            self.compute_dtype = before
 
     def logits(self, states: Tensor) -> Tensor:
         """The family's logits (…, V) of states (…, D)."""

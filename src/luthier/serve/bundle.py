@@ -29,7 +29,7 @@ from luthier.models.probe import probe
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer
-from luthier.train.precision import held_for_use
+from luthier.train.precision import type_for_use
 
 FORMAT = 1
 
@@ -43,7 +43,8 @@ class Card:
     and `rows_fields` are what the training rows were recognised as, so that rows to answer are read in the same way;
     `prepare` is the recipe's section of that name as TOML, so that they are tidied in the same way. `system` is the system
     prompt that every trained conversation begins with, '' where there is none. `training` names the training that the
-    tensors came from. `held` is the number type that the base's weights were held in while it was tuned.
+    tensors came from. `held` is the number type that the base's weights were held in while it was tuned, `computed` the one
+    in which products were taken.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Card:
     system: str = ""
     training: str = ""
     held: str = "float32"
+    computed: str = "float32"
 
     def as_json(self) -> dict[str, Json]:
         """The card as it stands in the file."""
@@ -155,7 +157,7 @@ def open_bundle(folder: Path, dtype: torch.dtype | None = None, device: str = "c
 
     """
     card = read_card(folder)
-    dtype = dtype or held_for_use(card.held, torch.device(device))
+    dtype = dtype or type_for_use(card.held, torch.device(device))
     if card.method == "full":
         base = load(str(folder), dtype, device)
     else:

@@ -25,7 +25,7 @@ from luthier.models.tokenizer import LoadedTokenizer
 from luthier.serve.bundle import Card, read_card, unchanged_base
 from luthier.serve.limits import Limits
 from luthier.text.renderer import Renderer
-from luthier.train.precision import held_for_use
+from luthier.train.precision import type_for_use
 
 Key: TypeAlias = tuple[str, str, torch.dtype]
 """What networks that can be shared have in common: the content of their files, their layout and their number type."""
@@ -103,7 +103,7 @@ class Opening:
             raise LuthierError(
                 str(folder), "it has no report, so nobody knows how good it is", "evaluate it with `luthier run`, or say --without-report"
             )
-        dtype = held_for_use(card.held, torch.device(self.device))
+        dtype = type_for_use(card.held, torch.device(self.device))
         if card.method == "full":
             decoder = self._decoder((str(folder.resolve()), "", dtype), load(str(folder), dtype, self.device), card.layout)
             adapter = 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -26,9 +27,11 @@ from luthier.text.batching import CutPlan
 from luthier.text.renderer import Renderer, as_chat
 from luthier.text.rows import Row, make_row
 from luthier.text.truncation import Cut, Unfit, cut_prompt, cut_to
+from luthier.train.decide import choose_kernel
+from luthier.train.precision import type_for_use
 
-READ_NODES = 4096
-"""Nodes of one batch that is only read."""
+READ_NODES = {"cpu": 1024, "cuda": 4096}
+"""Nodes of one batch that is only read: on a processor no more than its caches hold, and long prompts, which share little, one by one."""
 REPLY_NODES = 8192
 """Nodes of the prompts that are answered together."""
 
@@ -58,6 +61,20 @@ class Shortened:
         return "; ".join(parts)
 
 
+class Loaded(Protocol):
+    """A base model or a bundle."""
+
+    @property
+    def network(self) -> Network:
+        """What computes."""
+        ...
+
+    @property
+    def tokenizer(self) -> LoadedTokenizer:
+        """Its tokenizer."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Speaker:
     """A network, its tokenizer, and how it may be used: everything that answering needs."""
@@ -70,6 +87,13 @@ class Speaker:
     """What has been cut so far, so that nobody is told of answers without being told of that."""
     pause: Callable[[], None] = lambda: None
     """Called between batches; it raises where somebody has asked to stop."""
+    computed: torch.dtype | None = None
+    """The type in which products are taken where rows are read; None: the network's own. Replies are always generated in that."""
+
+    @property
+    def reading(self) -> AbstractContextManager[None]:
+        """Within, rows are read and nothing is learnt of them."""
+        return self.network.computing_in(self.computed or self.network.compute_dtype)
 
     def fitted(self, prompt: list[int], room: int) -> list[int]:
         """A prompt cut, as in training, to `room` tokens; the cut is counted."""
@@ -84,12 +108,42 @@ class Speaker:
     @property
     def plan(self) -> CutPlan:
         """How rows that are only read are cut."""
-        return CutPlan(self.layout, max(READ_NODES, self.max_tokens), self.tokenizer.pad_id)
+        return CutPlan(self.layout, max(self.most_nodes, self.max_tokens), self.tokenizer.pad_id)
+
+    @property
+    def most_nodes(self) -> int:
+        """Nodes of a batch of rows that are only read, unless one row has more."""
+        return READ_NODES.get(self.network.device.type, READ_NODES["cuda"])
+
+    @property
+    def computing(self) -> str:
+        """In which type rows are read, in words; '' for float32."""
+        return f", products in {str(self.computed).removeprefix('torch.')}" if self.computed not in (None, torch.float32) else ""
 
     @property
     def engine(self) -> Engine:
         """Its generator."""
         return engine_for(self.network, self.tokenizer, self.layout, self.max_tokens)
+
+
+def speaker_of(
+    loaded: Loaded, layout: Literal["forest", "padded"], max_tokens: int, trained_in: str, pause: Callable[[], None] = lambda: None
+) -> Speaker:
+    """A loaded model as it answers: rows are read as in training, and by the attention kernel that is the faster one here.
+
+    Args:
+        loaded: the network and its tokenizer.
+        layout: what the probe settled for it.
+        max_tokens: the longest row.
+        trained_in: the type in which products were taken while it, or what it is compared with, was tuned.
+        pause: called between batches.
+
+    """
+    network = loaded.network
+    computed = type_for_use(trained_in, network.device)
+    with network.computing_in(computed):
+        network.attention_kernel = choose_kernel(network, layout)
+    return Speaker(network, loaded.tokenizer, layout, max_tokens, pause=pause, computed=computed)
 
 
 def question_of(example: AnyExample) -> Chat:
@@ -118,7 +172,6 @@ def asked_text(example: AnyExample) -> str:
     return "\n".join(message.text for message in question_of(example).messages)
 
 
-@torch.no_grad()
 def classify(speaker: Speaker, objective: Classify, examples: Sequence[Labelled], progress_label: str = "") -> NDArray[np.float64]:
     """Probabilities (rows, labels) from the network's head; a long text is cut as in training."""
     rows = []
@@ -129,11 +182,12 @@ def classify(speaker: Speaker, objective: Classify, examples: Sequence[Labelled]
         rows.append(fitted.row if isinstance(fitted, Cut) else fitted)
     found = np.zeros((len(rows), len(objective.labels)))
     parts = speaker.plan.cut(rows)
-    for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
-        speaker.pause()
-        batch = speaker.plan.make(part).to(speaker.network.device)
-        scores = speaker.network(batch).row_scores(batch).double().softmax(-1)
-        found[[int(name) for name in batch.ids]] = scores.cpu().numpy()
+    with speaker.reading:
+        for part in track(parts, len(parts), progress_label, "batches") if progress_label else parts:
+            speaker.pause()
+            batch = speaker.plan.make(part).to(speaker.network.device)
+            scores = speaker.network(batch).row_scores(batch).double().softmax(-1)
+            found[[int(name) for name in batch.ids]] = scores.cpu().numpy()
     return found
 
 
@@ -164,7 +218,6 @@ def reply(speaker: Speaker, examples: Sequence[AnyExample], max_reply_tokens: in
     return found
 
 
-@torch.no_grad()
 def truth_nats(
     speaker: Speaker, examples: Sequence[AnyExample], window: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
@@ -188,13 +241,14 @@ def truth_nats(
     for i, row in zip(owner, rows, strict=True):
         spelled = [int(token) for token in row.tokens[row.weights > 0] if token not in speaker.tokenizer.special_ids]
         n_bytes[i] += len(speaker.tokenizer.decode(spelled).encode())
-    for batch in speaker.plan.batches(rows):
-        speaker.pause()
-        moved = batch.to(speaker.network.device)
-        logps = speaker.network(moved).token_logps(moved).double().cpu()
-        owners = torch.tensor([owner[int(name)] for name in batch.ids])[batch.row_S].numpy()
-        np.add.at(nats, owners, -logps.numpy())
-        np.add.at(n_tokens, owners, 1)
+    with speaker.reading:
+        for batch in speaker.plan.batches(rows):
+            speaker.pause()
+            moved = batch.to(speaker.network.device)
+            logps = speaker.network(moved).token_logps(moved).double().cpu()
+            owners = torch.tensor([owner[int(name)] for name in batch.ids])[batch.row_S].numpy()
+            np.add.at(nats, owners, -logps.numpy())
+            np.add.at(n_tokens, owners, 1)
     return nats, n_tokens, n_bytes
 
 
@@ -228,8 +282,9 @@ def label_nats(
         pairs = [(prompts[i], answer) for i in part for answer in answers]
         # A prompt and all its labels go into one batch, or it would be read again.
         longest = len(prompts[part[-1]]) + sum(map(len, answers))
-        plan = replace(speaker.plan, max_nodes=max(READ_NODES, longest))
-        said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], plan)
+        plan = replace(speaker.plan, max_nodes=max(speaker.most_nodes, longest))
+        with speaker.reading:
+            said = likelihoods(speaker.network, [prompt for prompt, _ in pairs], [answer for _, answer in pairs], plan)
         found[part] = said.logp_nats.reshape(len(part), len(labels))
     return found
 

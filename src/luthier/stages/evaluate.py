@@ -18,11 +18,11 @@ from luthier.models.probe import probe
 from luthier.objectives import Classify
 from luthier.serve import bundle
 from luthier.stages import answering, rivals
-from luthier.stages.answering import Speaker
+from luthier.stages.answering import speaker_of
 from luthier.stages.recipe import Recipe
 from luthier.stages.rivals import Sides
 from luthier.stages.tune import device
-from luthier.train.precision import held_for_use
+from luthier.train.precision import type_for_use
 
 __all__ = ["Sides", "evaluate_run", "systems_of"]
 
@@ -67,24 +67,24 @@ def tuned_answers(recipe: Recipe, run: Run, sides: Sides, pause: Callable[[], No
     """The bundle's answers; its network is let go of before another is loaded."""
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     card = tuned.card
-    speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens, pause=pause)
+    speaker = speaker_of(tuned, card.layout, card.max_tokens, card.computed, pause)
     if recipe.goal.task == "classify":
         objective, rows = Classify(card.labels), rivals.labelled(sides.test)
         answers = answering.label_answers(objective, rows, answering.classify(speaker, objective, rows, "tuned"))
     else:
         answers = rivals.open_answers(recipe, card, speaker, sides.test, "tuned")
-    return System("tuned", answers, f"{card.base} after {card.method} tuning", speaker.shortened.as_text())
+    return System("tuned", answers, f"{card.base} after {card.method} tuning{speaker.computing}", speaker.shortened.as_text())
 
 
 def _untuned(recipe: Recipe, card: bundle.Card, sides: Sides, pause: Callable[[], None]) -> Iterator[System]:
     """*base* and *few_shot*, of one base model loaded once; plain text asks nothing that examples could show."""
-    base = load(recipe.model.base, held_for_use(card.held, device()), str(device()), recipe.model.weights, recipe.seed)
+    base = load(recipe.model.base, type_for_use(card.held, device()), str(device()), recipe.model.weights, recipe.seed)
     layout = probe(base.network, recipe.seed).layout
     pause()
-    yield rivals.base(recipe, card, Speaker(base.network, base.tokenizer, layout, card.max_tokens, pause=pause), sides)
+    yield rivals.base(recipe, card, speaker_of(base, layout, card.max_tokens, card.computed, pause), sides)
     if recipe.goal.task != "pretrain":
         room = rivals.room_for_shots(base.context, card.max_tokens)
-        yield rivals.few_shot(recipe, card, Speaker(base.network, base.tokenizer, layout, room, pause=pause), sides)
+        yield rivals.few_shot(recipe, card, speaker_of(base, layout, room, card.computed, pause), sides)
 
 
 def _simple(recipe: Recipe, sides: Sides) -> list[System]:

@@ -47,7 +47,7 @@ def base(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides: Sides) -> S
     """The base model as it came: it picks the likeliest label, or answers in its own template."""
     if recipe.goal.task != "classify":
         said_openly = open_answers(recipe, card, speaker, sides.test, "base")
-        return System("base", said_openly, f"{card.base} as it came", speaker.shortened.as_text())
+        return System("base", said_openly, f"{card.base} as it came{speaker.computing}", speaker.shortened.as_text())
     labels, about = card.labels, recipe.goal.about
     chosen = _some(labelled(sides.validation), N_CHOOSING, recipe.seed)
     test = labelled(sides.test)
@@ -59,7 +59,7 @@ def base(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides: Sides) -> S
     nats = LabelNats(labels, answering.n_label_tokens(speaker, labels), empty)
     metric, wanted = _metric(recipe, labels, chosen), [row.label or "" for row in chosen]
     answers, reading = read_labels(nats, validation, wanted, said, [row.id for row in test], metric)
-    about = f"{card.base} as it came, the likeliest label in its own template: {reading}"
+    about = f"{card.base} as it came, the likeliest label in its own template: {reading}{speaker.computing}"
     return System("base", _with_loss(answers, test), about, speaker.shortened.as_text())
 
 
@@ -96,7 +96,7 @@ def _few_shot_labels(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides:
     n_shots, how = _best(metric, {n: best_reading(nats, found, wanted, metric)[1] for n, found in tried.items()})
     validation = tried.get(n_shots, np.empty((0, len(labels))))
     answers, reading = read_labels(nats, validation, wanted, read(test, n_shots, "few_shot"), [row.id for row in test], metric)
-    about = f"{card.base} behind the nearest training rows, {how}, the likeliest label: {reading}"
+    about = f"{card.base} behind the nearest training rows, {how}, the likeliest label: {reading}{speaker.computing}"
     return System("few_shot", _with_loss(answers, test), about, speaker.shortened.as_text())
 
 
@@ -124,7 +124,8 @@ def _few_shot_replies(recipe: Recipe, card: bundle.Card, speaker: Speaker, sides
 
     n_shots, how = _best(metric, {n: measured(n) for n in _numbers(train, chosen)})
     answers = open_answers(recipe, card, speaker, shown(test, n_shots), "few_shot")
-    return System("few_shot", answers, f"{card.base} behind the nearest training rows, {how}", speaker.shortened.as_text())
+    about = f"{card.base} behind the nearest training rows, {how}{speaker.computing}"
+    return System("few_shot", answers, about, speaker.shortened.as_text())
 
 
 def _conversations(rows: Sequence[AnyExample]) -> list[Pair | Chat]:

@@ -200,7 +200,7 @@ def tune(recipe: Recipe, run: Run, rows: Rows, fingerprint: str, interruption: I
         recipe.name, recipe.goal.task, recipe.model.base, base_hash(recipe.model.base), method.kind, ready.probed.layout, ready.max_tokens,
         _longest_reply(ready), ready.objective.labels if isinstance(ready.objective, Classify) else (), training.pooling, recipe.goal.about,
         rows.layout, rows.fields, recipe.data.format, dump(shipped_steps(recipe.prepare)), common_system(rows.train), fingerprint,
-        str(held).removeprefix("torch."),
+        str(held).removeprefix("torch."), plan.precision.name,
     )  # fmt: skip
     bundle.save(card, method, network, base.tokenizer, run.bundle)
     return _record(ready, result, plan.precision.why, training.options.learning_rate, differs)

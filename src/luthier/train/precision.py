@@ -63,8 +63,8 @@ def lacks_bfloat16_units() -> bool:
     return found.get("architecture") == "x86_64" and not (found.get("avx512_bf16", True) or found.get("amx_bf16", True))
 
 
-def held_for_use(trained: str, device: torch.device) -> torch.dtype:
-    """The type in which weights that were held in `trained` while tuning are held for use on this device.
+def type_for_use(trained: str, device: torch.device) -> torch.dtype:
+    """The type for use on this device of weights that were held, or of products that were taken, in `trained` while tuning.
 
     The same one, so that a model answers as it was trained; float32, which holds every bfloat16 number, where the device
     is slow in the other. That is the same fact by which `choose_precision` decides for frozen matrices.

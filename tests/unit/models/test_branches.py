@@ -160,3 +160,18 @@ def test_a_forest_like_a_comb_attends_by_masks_and_others_in_branches() -> None:
         network.states(forest.tokens_N[None], forest.depth_N[None], dataclasses.replace(layout, dense=dense)) for dense in (True, False)
     ]
     torch.testing.assert_close(said[1], said[0], rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_only_read_is_computed_bit_for_bit_as_what_is_learnt_from(shape: str, kernel: KernelName) -> None:
+    forest = forest_of(SHAPES[shape])
+    plan, n = plan_branches(forest.leave_N), forest.n_nodes
+    q, k, v = (states(n, heads, torch.float32, seed) for seed, heads in enumerate((4, 2, 2)))
+    learnt = attend_in_branches(q, k, v, plan, 0.4, kernel)
+    with torch.no_grad():
+        read = attend_in_branches(q, k, v, plan, 0.4, kernel)
+    assert learnt.requires_grad and not read.requires_grad
+    assert torch.equal(learnt, read)
+    learnt.sum().backward()
+    assert all(one.grad is not None and bool(one.grad.isfinite().all()) for one in (q, k, v))

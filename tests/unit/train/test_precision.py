@@ -12,10 +12,10 @@ from luthier.train import precision
 from luthier.train.precision import (
     PAYS_FROM,
     choose_precision,
-    held_for_use,
     lacks_bfloat16_units,
     measure_speedups,
     precision_of,
+    type_for_use,
     using_threads,
 )
 from luthier.train.record import Record, machine
@@ -58,7 +58,7 @@ def test_an_x86_processor_without_any_bfloat16_unit_computes_in_float32_untimed(
     units(monkeypatch)
     assert lacks_bfloat16_units()
     assert choose_precision(CPU).name == choose_precision(CPU, trained=True).name == "float32"
-    assert held_for_use("bfloat16", CPU) == torch.float32
+    assert type_for_use("bfloat16", CPU) == torch.float32
     assert not list(tmp_path.rglob("*.json"))
 
 
@@ -100,13 +100,13 @@ def test_trained_matrices_are_judged_by_a_measurement_of_their_own(monkeypatch: 
 
 
 @pytest.mark.parametrize(("speedup", "wanted"), [(4.0, torch.bfloat16), (1.0, torch.float32)])
-def test_weights_are_held_for_use_as_in_tuning_unless_the_device_is_slow_in_that(
+def test_weights_and_products_have_the_type_that_they_had_in_tuning_unless_the_device_is_slow_in_it(
     speedup: float, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     units(monkeypatch, amx_bf16=True)
     remember(speedup, speedup)
-    assert held_for_use("bfloat16", CPU) == wanted == choose_precision(CPU).dtype
-    assert held_for_use("float32", CPU) == torch.float32
+    assert type_for_use("bfloat16", CPU) == wanted == choose_precision(CPU).dtype
+    assert type_for_use("float32", CPU) == torch.float32
 
 
 @pytest.mark.parametrize("trained", [True, False])

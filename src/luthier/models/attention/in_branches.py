@@ -29,6 +29,7 @@ class _InBranches(torch.autograd.Function):
         q, k, v = _heads_first(query), _heads_first(key, n_sharing), _heads_first(value, n_sharing)
         exact = torch.promote_types(q.dtype, torch.float32)
         out, log_sum = _room(q, exact if branches.blocks else q.dtype), _room(q[..., 0], exact)
+        is_read_only = not any(ctx.needs_input_grad)
         kept: list[tuple[Tensor, ...]] = []
         has_logs: list[bool] = []
         for bucket in branches.buckets:
@@ -36,14 +37,14 @@ class _InBranches(torch.autograd.Function):
             _put(out, found, bucket)
             if logs is not None:
                 _put(log_sum, logs, bucket)
-            kept.append(wanted)
+            kept.append(() if is_read_only else wanted)
             has_logs.append(logs is not None)
         for block in branches.blocks:
             below = slice(block.start, block.stop)
             found, logs, wanted = kernel.forward(_block_of(q, k, v, block, scale))
             assert logs is not None, "what is merged is not alone"
             _merge(out[:, below], log_sum[:, below], found[:, 0], logs[:, 0])
-            kept.append(wanted)
+            kept.append(() if is_read_only else wanted)
         out, log_sum = out[:, :-1].to(q.dtype), log_sum[:, :-1]
         ctx.save_for_backward(q, k, v, out, log_sum, *(tensor for tensors in kept for tensor in tensors))
         ctx.settings = branches, scale, kernel, [len(tensors) for tensors in kept], has_logs, n_sharing

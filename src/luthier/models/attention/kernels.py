@@ -149,12 +149,12 @@ def _weights(block: Block) -> tuple[Tensor, Tensor | None]:
     """
     exact = torch.promote_types(block.q.dtype, torch.float32)
     q, k = block.q.to(exact).flatten(0, 1), block.k.to(exact).flatten(0, 1).transpose(1, 2)
-    mask = torch.zeros((), dtype=exact)
-    if block.causal:
-        # The last query sees all keys, the one before it all but the last.
-        mask = torch.full((q.shape[1], k.shape[2]), float("-inf"), dtype=exact).triu_(1 + k.shape[2] - q.shape[1])
     with _exact_products(block.q.dtype):
-        scores = torch.baddbmm(mask, q, k, alpha=block.scale)
+        scores = torch.baddbmm(q.new_empty(()), q, k, beta=0, alpha=block.scale)
+    if block.causal:
+        # The last query sees all keys, the one before it all but the last: only among as many keys as there are queries is any hidden.
+        n = q.shape[1]
+        scores[:, :, k.shape[2] - n :] += torch.full((n, n), float("-inf"), dtype=exact).triu_(1)
     weights = scores.softmax(-1)
     shape = block.q.shape[:3]
     # The greatest score and its weight give the sum: two reductions instead of an exponential of everything.
