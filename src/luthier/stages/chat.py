@@ -17,7 +17,7 @@ from luthier.models.load import SPROUT, load
 from luthier.models.probe import probe
 from luthier.objectives import Classify
 from luthier.serve import bundle
-from luthier.stages.answering import Speaker, classify, speaker_of
+from luthier.stages.answering import Speaker, classify
 from luthier.stages.predict import bundle_of
 from luthier.stages.tune import device
 
@@ -81,7 +81,7 @@ def _speaker(name: str, runs: Path) -> tuple[Speaker, bundle.Card | None]:
     """The tuned model of a run, or a base model by name or folder."""
     if is_run(runs / name) or is_run(Path(name)) or (Path(name) / "bundle.json").is_file():
         tuned = bundle.open_bundle(bundle_of(name, runs), device=str(device()))
-        return speaker_of(tuned, tuned.card.layout, tuned.card.max_tokens, tuned.card.computed), tuned.card
+        return Speaker(tuned.network, tuned.tokenizer, tuned.card.layout, tuned.card.max_tokens), tuned.card
     if name != "sprout" and not (Path(name) / "config.json").is_file():
         find_run(runs, name)
         raise LuthierError(name, "it is neither a run nor a model", "give a run's name, a model's folder, or sprout")

@@ -19,7 +19,7 @@ from luthier.data.record import OR_DROP, BadRow
 from luthier.objectives import Classify
 from luthier.serve import bundle
 from luthier.stages import answering
-from luthier.stages.answering import Speaker, speaker_of
+from luthier.stages.answering import Speaker
 from luthier.stages.answers_file import AnswersFile
 from luthier.stages.tune import device
 
@@ -54,7 +54,7 @@ def _answer_all(
         interruption.check()
     answers = AnswersFile.begin(out, file, folder, {"abstain_below": abstain_below, "training": card.training})
     tuned = bundle.open_bundle(folder, device=str(device()))
-    speaker = speaker_of(tuned, card.layout, card.max_tokens, card.computed)
+    speaker = Speaker(tuned.network, tuned.tokenizer, card.layout, card.max_tokens)
     steps = loads(Prepare, card.prepare, "bundle.json").steps
     rows = _readable(file, card)
     for _ in islice(rows, answers.n_done):
