@@ -26,7 +26,7 @@ from pathlib import Path
 
 from luthier.core.examples import AnyExample, Labelled, Text
 from luthier.core.files import write_json, write_jsonl
-from luthier.data import prepared
+from luthier.data.kept import prepared
 from luthier.data.pipeline import KeptRow
 from luthier.data.profile.measured import profile_of
 from luthier.data.profile.page import About, profile_page

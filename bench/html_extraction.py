@@ -25,8 +25,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from luthier.data.html_tree import parsed
-from luthier.data.page_text import page_text, rendered
+from luthier.data.cleaning.html_tree import parsed
+from luthier.data.cleaning.page_text import page_text, rendered
 
 WORD = re.compile(r"[^\W_]+")
 

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.core.examples import AnyExample, Labelled
+from luthier.data.files.record import BadRow
 from luthier.data.pipeline import DEFAULT_STEPS, clean
-from luthier.data.record import BadRow
-from luthier.data.source import Data, read, recognise
+from luthier.data.source.reading import Data, read, recognise
 from luthier.data.steps import LabelErrors
 from luthier.data.steps.label_errors import Suspecting
 from luthier.data.tools import Tools

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import ftfy
 
-from luthier.data.mojibake import repaired
+from luthier.data.cleaning.mojibake import repaired
 
 ENCODINGS = (
     "latin-1", "cp1252", "cp1250", "cp1251", "mac-roman", "cp1254", "cp1253", "iso8859-2", "iso8859-15", "cp437", "cp850", "koi8-r",

@@ -31,8 +31,8 @@ import numpy as np
 import scipy.sparse
 
 from luthier.core.examples import Text
-from luthier.data.compared import normalised
-from luthier.data.neighbours import band_keys, band_shape, grams, similarity
+from luthier.data.likeness.compared import normalised
+from luthier.data.likeness.neighbours import band_keys, band_shape, grams, similarity
 from luthier.data.pipeline import clean
 from luthier.data.steps import NearDuplicates
 

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from luthier.data.spelling import _dictionary, corrected
+from luthier.data.cleaning.spelling import _dictionary, corrected
 
 WORD = re.compile(r"(?<![\w'-])[a-z]{5,}(?![\w'-])")
 

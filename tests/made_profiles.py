@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.files import write_json, write_jsonl
-from luthier.data import prepared
+from luthier.data.kept import prepared
 from luthier.data.pipeline import Change, DroppedRow, KeptRow
 from luthier.data.profile.measured import Profile, profile_of
 from luthier.data.profile.private import Privacy

@@ -11,8 +11,8 @@ from luthier.core.examples import AnyExample, Labelled, Pair
 from luthier.core.files import write_json, write_jsonl, write_text
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
+from luthier.data.kept.prepared import kept_record
 from luthier.data.pipeline import KeptRow
-from luthier.data.prepared import kept_record
 from luthier.evaluate.answers import Answer, Gold, System, labelled_answer
 from luthier.evaluate.report import Evaluation, Proof, RunFacts, evaluate, write_evaluation
 from luthier.evaluate.verdict import Goal

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from luthier.data.pipeline import Prepare
-from luthier.data.source import Data
+from luthier.data.source.reading import Data
 from luthier.stages.prepare import Making, prepare
 
 _CHANGES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree", "os.truncate")

@@ -16,13 +16,13 @@ from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text
 from luthier.core.loading import dump, loads
 from luthier.core.messages import Message, ToolCall
 from luthier.core.options import kind_of
-from luthier.data.additions import TOO_LIKE, Additions, names
 from luthier.data.augment import AnyAugmentation, Paraphrase, Swaps, Templates
-from luthier.data.balance import Oversample
-from luthier.data.certificate import certify
-from luthier.data.neighbours import similarity
+from luthier.data.augment.balance import Oversample
+from luthier.data.kept.additions import TOO_LIKE, Additions, names
+from luthier.data.likeness.neighbours import similarity
 from luthier.data.pipeline import KeptRow, Prepare
-from luthier.data.split import Side
+from luthier.data.sides.certificate import certify
+from luthier.data.sides.split import Side
 from luthier.data.tools import Tools
 
 KINDS = get_args(AnyAugmentation)

@@ -17,14 +17,14 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.examples import SHAPES, from_record, to_record
 from luthier.core.jsonvalue import dump
-from luthier.data.columns import Sample
+from luthier.data.files.record import RawFile, Record
 from luthier.data.readers import AnyReader, Conll, Csv, Json, Jsonl, Paragraphs, Parallel, Parquet, PlainText, Tsv
-from luthier.data.record import RawFile, Record
 from luthier.data.shapes import LAYOUTS, AnyLayout, settle
-from luthier.data.source import BadRow, Data, read, recognise
-from luthier.data.survey import READERS, suffix_of
-from luthier.data.writing import write_records
-from luthier.data.written import as_record, with_spelling
+from luthier.data.shapes.columns import Sample
+from luthier.data.shapes.written import as_record, with_spelling
+from luthier.data.source.reading import BadRow, Data, read, recognise
+from luthier.data.source.survey import READERS, suffix_of
+from luthier.data.source.writing import write_records
 
 ROWS = ({"text": "Die Brücke knarrt.", "label": "a"}, {"text": "new strings, please", "label": "b"}, {"text": "日本の弓 ok", "label": "a"})
 

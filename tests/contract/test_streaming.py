@@ -19,15 +19,15 @@ from tests.contract.test_steps import data_sets, step_of
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text, from_record
 from luthier.core.messages import Message
-from luthier.data import streaming
 from luthier.data.decisions import Dropped, Kept, KeyDecision, KeyStep, Parted, RowStep, SetStep
+from luthier.data.files.record import BadRow
 from luthier.data.pipeline import DEFAULT_STEPS, Cleaned, DroppedRow, clean
-from luthier.data.record import BadRow
-from luthier.data.spool import from_line
 from luthier.data.steps import AnyRowStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, Whitespace
-from luthier.data.streamed import Streamed, Work
-from luthier.data.streaming import clean_on_disk
-from luthier.data.workers import Local
+from luthier.data.work import streaming
+from luthier.data.work.spool import from_line
+from luthier.data.work.streamed import Streamed, Work
+from luthier.data.work.streaming import clean_on_disk
+from luthier.data.work.workers import Local
 
 __all__ = ["step_of"]
 Steps = Sequence[RowStep | KeyStep | SetStep]
@@ -141,8 +141,8 @@ def test_it_is_the_same_on_rows_that_are_nearly_alike(steps: Steps, seed: int, r
 
 
 def test_many_keys_go_to_the_disk_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("luthier.data.join._SPILL", 300)
-    monkeypatch.setattr("luthier.data.join._BUCKET", 500)
+    monkeypatch.setattr("luthier.data.likeness.join._SPILL", 300)
+    monkeypatch.setattr("luthier.data.likeness.join._BUCKET", 500)
     rows = family(random.Random(5), 200)
     assert_same(clean_on_disk(lambda: iter(rows), DEFAULT_STEPS, Work(tmp_path, rows_in_shard=30)), clean(rows, DEFAULT_STEPS), 200)
 

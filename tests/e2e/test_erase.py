@@ -13,9 +13,9 @@ from tests.made_models import kept_rows, luthier, messages_of, read_csv, recipe,
 
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.runs import Run, lock
-from luthier.data import versions
-from luthier.data.certificate import certify
-from luthier.data.prepared import read_rows, rows_hash
+from luthier.data.kept import versions
+from luthier.data.kept.prepared import read_rows, rows_hash
+from luthier.data.sides.certificate import certify
 
 ANN = "ann-of-green-gables"
 
@@ -182,9 +182,9 @@ def test_rows_made_from_theirs_go_with_them(workplace: Path) -> None:
     """A line of JSONL whose row gave several kept rows is one row in the accounts."""
     from luthier.core.examples import Labelled
     from luthier.core.files import write_json, write_jsonl
-    from luthier.data import erasing
+    from luthier.data.kept import erasing
+    from luthier.data.kept.prepared import kept_record
     from luthier.data.pipeline import KeptRow
-    from luthier.data.prepared import kept_record
 
     home = workplace / "data"
     mine = [Labelled(f"a{i}", f"made from it {i}", "x", source="rows.jsonl:1", parent="a") for i in range(3)]
@@ -206,7 +206,7 @@ def test_rows_made_from_theirs_go_with_them(workplace: Path) -> None:
 def test_a_call_that_was_killed_is_made_again_and_ends_as_if_it_had_not_been(
     place: Path, n_writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from luthier.data import erasing
+    from luthier.data.kept import erasing
     from luthier.stages.erase import erase
 
     class Killed(BaseException):

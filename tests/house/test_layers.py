@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ LAYERS = (
     ("cli", "studio"),
 )
 LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package in packages}
+MAP = SOURCE.parents[1] / "docs" / "map.md"
+ROOMS = (
+    "tools", "engine", "decisions", "files", "shapes", "readers", "personal", "cleaning", "likeness", "sides", "source", "augment", "steps",
+    "pipeline", "kept", "work", "profile",
+)  # fmt: skip
+"""The rooms of `data`, and the modules that stand between them: each imports only those before it."""
 FILES = sorted(SOURCE.rglob("*.py"))
 FOREIGN = {
     "core": {"torch", "transformers", "tokenizers", "polars", "sklearn", "matplotlib", "peft"},
@@ -57,6 +64,40 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
     importer = package[1] if len(package) > 1 and package[1] in LAYER_OF else ""
     found = [complaint(importer, target) for target in imported(ast.parse(path.read_text(encoding="utf-8")), package)]
     assert [one for one in found if one] == []
+
+
+def upward(room: str, targets: Iterable[tuple[str, ...]]) -> list[str]:
+    """The rooms of `data` that come after this one and are imported by it."""
+    found = {target[2] for target in targets if target[:2] == ("luthier", "data") and len(target) > 2}
+    return sorted(name for name in found if ROOMS.index(name) > ROOMS.index(room))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_of_data_imports_only_rooms_before_it(room: str) -> None:
+    place = SOURCE / "data" / room
+    paths = sorted(place.rglob("*.py")) or [place.with_suffix(".py")]
+    trees = [(path, ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    found = {path.name: upward(room, imported(tree, ("luthier", *path.relative_to(SOURCE).parent.parts))) for path, tree in trees}
+    assert {name: rooms for name, rooms in found.items() if rooms} == {}
+
+
+def test_everything_in_data_is_a_room_or_stands_between_rooms_and_the_map_lists_it_in_that_order() -> None:
+    there = {path.stem for path in (SOURCE / "data").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert there - {"__init__"} == set(ROOMS) and len(set(ROOMS)) == len(ROOMS)
+    section = MAP.read_text(encoding="utf-8").partition("## The rooms of `data/`")[2].partition("\n## ")[0]
+    first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert re.findall(r"`(\w+)/?`", " ".join(first_cells)) == list(ROOMS)
+
+
+def test_the_law_of_rooms_itself_sees_imports_that_lead_up_and_no_others() -> None:
+    def said(room: str, code: str) -> list[str]:
+        return upward(room, imported(ast.parse(code), ("luthier", "data", room)))
+
+    assert said("files", "from luthier.data.shapes import columns") == ["shapes"]
+    assert said("files", "def f():\n    from luthier.data import pipeline, files") == ["pipeline"]
+    assert said("files", "from ..work.spool import Spool\nimport luthier.data.kept.versions") == ["kept", "work"]
+    assert said("work", "from luthier.data.files.record import Record\nfrom luthier.data.work.spool import Spool") == []
+    assert said("files", "from luthier.core.errors import LuthierError\nimport json") == []
 
 
 def test_every_package_with_code_has_a_layer() -> None:

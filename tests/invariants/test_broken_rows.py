@@ -12,11 +12,11 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_jsonl
 from luthier.data.pipeline import Prepare
-from luthier.data.source import N_SAMPLED, BadRow, Data, read, recognise
-from luthier.data.split import Split
+from luthier.data.shapes.written import as_record
+from luthier.data.sides.split import Split
+from luthier.data.source.reading import N_SAMPLED, BadRow, Data, read, recognise
+from luthier.data.source.writing import write_records
 from luthier.data.steps import Length, RepairEncoding, Whitespace
-from luthier.data.writing import write_records
-from luthier.data.written import as_record
 from luthier.stages.prepare import prepare
 
 N_ROWS = 10_000
@@ -118,7 +118,7 @@ def test_every_row_of_a_broken_file_is_an_example_or_a_bad_row_with_its_line(lay
 @pytest.mark.parametrize("layout", SOUND)
 def test_what_can_be_read_of_a_broken_file_is_written_back_as_it_was(layout: str, tmp_path: Path) -> None:
     from luthier.data.shapes import LAYOUTS
-    from luthier.data.source import records_of
+    from luthier.data.source.reading import records_of
 
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"\n".join(lines_of(layout, 500)) + b"\n")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luthier.core.examples import AnyExample, Labelled, Pair
-from luthier.data.certificate import certify
-from luthier.data.neighbours import similarity
-from luthier.data.split import Side, Sides, Split, assign
+from luthier.data.likeness.neighbours import similarity
+from luthier.data.sides.certificate import certify
+from luthier.data.sides.split import Side, Sides, Split, assign
 
 # Each text is nearly the next one: a chain whose ends are unlike, beside texts that stand alone.
 LONG = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz", k=80))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.invariants.test_split import ALONE, CHAIN, labelled, leaks, side_counts
 
 from luthier.core.examples import AnyExample, Labelled
-from luthier.data.certificate import certify
-from luthier.data.split import SIDES, AnySplit, ByColumn, Folds, RandomSplit, Side, Split, TimeSplit, assign
+from luthier.data.sides.certificate import certify
+from luthier.data.sides.split import SIDES, AnySplit, ByColumn, Folds, RandomSplit, Side, Split, TimeSplit, assign
 
 KINDS: tuple[AnySplit, ...] = (
     Split(0.5, 0.25, 0.25), RandomSplit(0.5, 0.25, 0.25), TimeSplit(train=0.5, validation=0.25, test=0.25, column="day"),

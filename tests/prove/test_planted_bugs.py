@@ -84,7 +84,7 @@ BUGS = (
     ),
     Bug(
         "cluster split apart",
-        "data/components.py",
+        "data/likeness/components.py",
         "self._parents[max(a, b)] = min(a, b)",
         "self._parents[max(a, b)] = max(a, b)",
         "tests/invariants/test_split.py::test_no_group_and_no_near_duplicate_stands_on_two_sides",

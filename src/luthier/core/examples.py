@@ -19,7 +19,7 @@ class Example:
     `id` names the row for good (the source's `id` column, or a hash of the raw record); `source` is where it can be
     opened (`file:line`); `extra` holds the columns that Luthier does not use, so that nothing of a row is lost; `parent` is
     the id of the row that this one was made from, by splitting or by augmentation, and on whose side it stands. `written` is
-    how the row was spelled in its source where its fields alone do not tell (`data.written`), so that it can be written back.
+    how the row was spelled in its source where its fields alone do not tell (`data.shapes.written`), so that it can be written back.
     """
 
     id: str

@@ -12,10 +12,10 @@ import numpy as np
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
 from luthier.data.augment import AnyAugmentation
-from luthier.data.balance import AnyBalance
-from luthier.data.components import Components, joined_by_key
+from luthier.data.augment.balance import AnyBalance
 from luthier.data.decisions import AppliesToMany, Changed, ComparesTexts, Dropped, Kept, KeyStep, Parted, RowStep, SetStep, ready
-from luthier.data.neighbours import are_alike, grams
+from luthier.data.likeness.components import Components, joined_by_key
+from luthier.data.likeness.neighbours import are_alike, grams
 from luthier.data.steps import (
     AnyStep,
     ExactDuplicates,

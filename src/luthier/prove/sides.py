@@ -7,9 +7,9 @@ from typing import get_args
 
 from luthier.core.examples import AnyExample
 from luthier.core.proofs import Proof
-from luthier.data.certificate import Certificate, certify
-from luthier.data.prepared import rows_hash
-from luthier.data.split import Side
+from luthier.data.kept.prepared import rows_hash
+from luthier.data.sides.certificate import Certificate, certify
+from luthier.data.sides.split import Side
 
 MOST_ROWS = 50_000
 """Rows up to which near-duplicates are joined again; beyond it groups alone are, and the join of `prepare` is cited."""

@@ -18,11 +18,11 @@ from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import Chat
 from luthier.core.jsonvalue import Json
 from luthier.core.progress import progress
+from luthier.data.files.record import OR_DROP, BadRow, RowError
 from luthier.data.readers import Jsonl
-from luthier.data.record import OR_DROP, BadRow, RowError
 from luthier.data.shapes.openai_chat import OpenAIChat
-from luthier.data.source import Data
-from luthier.data.survey import survey
+from luthier.data.source.reading import Data
+from luthier.data.source.survey import survey
 from luthier.evaluate.verdict import Goal
 from luthier.methods import Full, LoRA
 from luthier.stages.recipe import Model, Recipe

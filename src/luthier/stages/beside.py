@@ -8,7 +8,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import file_hash
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run, find_run
-from luthier.data.erased import erased_in, list_hash
+from luthier.data.kept.erased import erased_in, list_hash
 from luthier.stages.prepare import Beside
 from luthier.stages.recipe import Recipe
 

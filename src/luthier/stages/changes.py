@@ -11,8 +11,8 @@ from typing import Any
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run, find_run
-from luthier.data import prepared, versions
-from luthier.data.versions import Diff, Entry
+from luthier.data.kept import prepared, versions
+from luthier.data.kept.versions import Diff, Entry
 from luthier.stages.shown import PLAIN, shortened, visible
 
 ADDED, REMOVED, CHANGED = "\x1b[32m", "\x1b[31m", "\x1b[33m"

@@ -21,10 +21,10 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import load
 from luthier.core.page.words import counted
 from luthier.core.runs import Run, is_run, lock
-from luthier.data import erasing
-from luthier.data.erased import Erasure, keyed_hash, noted, read_erasures, read_key, value_of, write_erasures
-from luthier.data.source import recognise
-from luthier.data.source_erasing import erase_from_sources
+from luthier.data.kept import erasing
+from luthier.data.kept.erased import Erasure, keyed_hash, noted, read_erasures, read_key, value_of, write_erasures
+from luthier.data.source.erasing import erase_from_sources
+from luthier.data.source.reading import recognise
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe
 from luthier.stages.report import write_page
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luthier.core.examples import AnyExample
 from luthier.core.runs import Run
-from luthier.data.relations import group_value
+from luthier.data.likeness.said import group_value
 from luthier.evaluate.answers import Gold, System, answers_hash, gold_hash
 from luthier.evaluate.baselines import Known, Question, baselines_of
 from luthier.evaluate.looks import count_look

@@ -12,14 +12,14 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample
 from luthier.core.files import write_text
 from luthier.core.recipe_text import toml_key, toml_text
-from luthier.data.columns import normal
+from luthier.data.files.record import printable
 from luthier.data.readers import Paragraphs, PlainText
 from luthier.data.readers.parallel import language_of, pairs_among
-from luthier.data.record import printable
 from luthier.data.shapes import UnknownColumns
-from luthier.data.source import BadRow, Data, Recognised, read, recognise
-from luthier.data.split_kinds import ByColumn, column_side
-from luthier.data.survey import SourceFile, suffix_of
+from luthier.data.shapes.columns import normal
+from luthier.data.sides.kinds import ByColumn, column_side
+from luthier.data.source.reading import BadRow, Data, Recognised, read, recognise
+from luthier.data.source.survey import SourceFile, suffix_of
 from luthier.evaluate.metrics import TUNED, Task
 
 TASK_OF_SHAPE: dict[str, Task] = {

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from luthier.core.examples import AnyExample
-from luthier.data.relations import group_value
+from luthier.data.likeness.said import group_value
 from luthier.evaluate.power import power_lines
 from luthier.stages.recipe import Recipe
 

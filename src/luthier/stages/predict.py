@@ -13,9 +13,9 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import loads
 from luthier.core.progress import progress
 from luthier.core.runs import find_run
+from luthier.data.files.record import OR_DROP, BadRow
 from luthier.data.pipeline import Prepare, tidied
-from luthier.data.questions import Waiting, read_questions
-from luthier.data.record import OR_DROP, BadRow
+from luthier.data.source.questions import Waiting, read_questions
 from luthier.objectives import Classify
 from luthier.serve import bundle
 from luthier.stages import answering

@@ -13,25 +13,25 @@ from luthier.core.files import file_hash, write_json, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.core.secret_keys import secrets_folder
-from luthier.data import prepared, versions
-from luthier.data.additions import Additions, going
-from luthier.data.certificate import Certificate, certify
 from luthier.data.engine import Engine
-from luthier.data.erased import Erased, ErasedRow
-from luthier.data.facts import Account, Written, account, facts, write_large_json
-from luthier.data.parting import Settled, columns_of, drops, part, refuse_strangers, settle
+from luthier.data.kept import prepared, versions
+from luthier.data.kept.additions import Additions, going
+from luthier.data.kept.erased import Erased, ErasedRow
+from luthier.data.kept.parting import Settled, columns_of, drops, part, refuse_strangers, settle
 from luthier.data.pipeline import Prepare
 from luthier.data.profile import check, settings_warning, warnings
-from luthier.data.relations import relations_of
-from luthier.data.source import BadRow, Data, Recognised, read, recognise
-from luthier.data.split import SIDES, Side, Sides
-from luthier.data.spool import from_line, kept_line
+from luthier.data.sides.certificate import Certificate, certify
+from luthier.data.sides.relations import relations_of
+from luthier.data.sides.split import SIDES, Side, Sides
+from luthier.data.source.reading import BadRow, Data, Recognised, read, recognise
 from luthier.data.steps import label_errors
-from luthier.data.streamed import ROWS_IN_SHARD, Streamed, Work
-from luthier.data.streaming import clean_on_disk
 from luthier.data.tools import NO_TOOLS, Tools
-from luthier.data.workers import HERE
-from luthier.data.workplace import workplace
+from luthier.data.work.facts import Account, Written, account, facts, write_large_json
+from luthier.data.work.spool import from_line, kept_line
+from luthier.data.work.streamed import ROWS_IN_SHARD, Streamed, Work
+from luthier.data.work.streaming import clean_on_disk
+from luthier.data.work.workers import HERE
+from luthier.data.work.workplace import workplace
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import file_hash, write_json, write_text
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run, fingerprint
-from luthier.data import prepared
+from luthier.data.kept import prepared
 from luthier.data.profile.measured import Profile, profile_of
 from luthier.data.profile.page import About, profile_page
 from luthier.data.profile.private import PRIVACY

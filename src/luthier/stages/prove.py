@@ -15,8 +15,8 @@ from luthier.core.files import file_hash, read_json, write_json
 from luthier.core.jsonvalue import Json
 from luthier.core.proofs import Found, NotApplicable, Proof, collect
 from luthier.core.runs import Run, fingerprint
-from luthier.data.certificate import Certificate
-from luthier.data.prepared import read_rows
+from luthier.data.kept.prepared import read_rows
+from luthier.data.sides.certificate import Certificate
 from luthier.methods import LoRA
 from luthier.models.load import load_tokenizer
 from luthier.models.probe import compute_as

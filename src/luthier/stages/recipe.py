@@ -16,7 +16,7 @@ from luthier.core.loading import Default, defaults, load, option, read_given, re
 from luthier.core.runs import is_run
 from luthier.data.decisions import SetStep
 from luthier.data.pipeline import Prepare
-from luthier.data.source import Data
+from luthier.data.source.reading import Data
 from luthier.evaluate.metrics import TUNED, Task
 from luthier.evaluate.verdict import Goal
 from luthier.methods import AnyMethod, LoRA

@@ -10,12 +10,12 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import read_json
 from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run, find_run
-from luthier.data.conversion import converted, layout_named
-from luthier.data.prepared import read_rows
+from luthier.data.kept.prepared import read_rows
 from luthier.data.shapes import LAYOUTS
-from luthier.data.split import SIDES
-from luthier.data.writing import write_records
-from luthier.data.written import as_record
+from luthier.data.shapes.conversion import converted, layout_named
+from luthier.data.shapes.written import as_record
+from luthier.data.sides.split import SIDES
+from luthier.data.source.writing import write_records
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import read_jsonl
 from luthier.core.loading import load
 from luthier.core.runs import Run, find_run
-from luthier.data import versions
+from luthier.data.kept import versions
 from luthier.models.load import context_of, load_config, load_tokenizer
 from luthier.models.tokenizer import LoadedTokenizer
 from luthier.objectives import AnyObjective, Classify

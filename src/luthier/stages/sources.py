@@ -7,8 +7,8 @@ from pathlib import Path
 from luthier.core.errors import LuthierError
 from luthier.core.files import file_hash
 from luthier.core.jsonvalue import Json
-from luthier.data.source import Data
-from luthier.data.survey import survey
+from luthier.data.source.reading import Data
+from luthier.data.source.survey import survey
 
 
 def source_hashes(data: Data) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from luthier.core.files import expanded, file_hash
 from luthier.core.jsonvalue import Json
 from luthier.data.decisions import NamesFiles
 from luthier.data.pipeline import Prepare
-from luthier.data.survey import survey
+from luthier.data.source.survey import survey
 from luthier.models.load import base_hash
 
 T = TypeVar("T")

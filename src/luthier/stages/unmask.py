@@ -18,7 +18,7 @@ from luthier.core.files import atomic_writer, read_jsonl
 from luthier.core.jsonvalue import Json, dump
 from luthier.core.runs import Run, find_run
 from luthier.core.secret_keys import secrets_folder
-from luthier.data.placeholders import PLACEHOLDER, SEALED, Vault, turned_back, vault_of
+from luthier.data.personal.placeholders import PLACEHOLDER, SEALED, Vault, turned_back, vault_of
 
 _NOT_TEXT = (".parquet", ".zip", ".tar", ".tgz", ".zst", ".bz2", ".xz")
 _WHAT = "give JSON lines, JSON, CSV, TSV or text in UTF-8, or one of those as .gz"

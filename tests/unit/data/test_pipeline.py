@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from luthier.core.examples import AnyExample, Labelled, Text
 from luthier.data.decisions import Changed, Kept, Parted
+from luthier.data.kept.prepared import known_sides, sides_to_record
 from luthier.data.pipeline import Change, Prepare, clean, refuse
-from luthier.data.prepared import known_sides, sides_to_record
 from luthier.data.steps import ExactDuplicates, HtmlToText, Length, NearDuplicates, Whitespace
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from luthier.core.examples import Labelled
-from luthier.data.compared import normalised
 from luthier.data.decisions import Changed
-from luthier.data.neighbours import similar_pairs, similarity
+from luthier.data.likeness.compared import normalised
+from luthier.data.likeness.neighbours import similar_pairs, similarity
 from luthier.data.pipeline import DEFAULT_STEPS, clean
-from luthier.data.source import BadRow, Data, read, recognise
+from luthier.data.source.reading import BadRow, Data, read, recognise
 from luthier.data.steps import HtmlToText, RepairEncoding
 from luthier.demo import COLUMNS, SHARES, clean_messages, dirty_rows, write_csv
 from luthier.demo.clean import Clean

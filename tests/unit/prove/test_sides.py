@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from luthier.core.examples import AnyExample, Labelled
-from luthier.data.certificate import Certificate, certify
-from luthier.data.prepared import rows_hash
+from luthier.data.kept.prepared import rows_hash
+from luthier.data.sides.certificate import Certificate, certify
 from luthier.prove import sides
 from luthier.prove.sides import split_certificate
 

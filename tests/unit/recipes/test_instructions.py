@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 from luthier.core.examples import Chat
 from luthier.core.files import read_jsonl
-from luthier.data.source import Data, read, recognise
+from luthier.data.source.reading import Data, read, recognise
 from luthier.demo import clean_messages
 from luthier.models.load import load_tokenizer
 from luthier.text.renderer import Renderer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.made_models import luthier, make_model, messages_of, recipe, write_rows
 
-from luthier.data.versions import Entry
+from luthier.data.kept.versions import Entry
 from luthier.stages.changes import Changes, RowChange, counts_text
 
 

@@ -10,7 +10,7 @@ from tests.made_models import ended, started
 
 from luthier.core.files import read_jsonl
 from luthier.data.pipeline import Prepare
-from luthier.data.source import Data
+from luthier.data.source.reading import Data
 from luthier.stages.prepare import prepare
 
 NAME = os.fsdecode(b"rows \xff.jsonl")

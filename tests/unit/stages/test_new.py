@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from luthier.core.errors import LuthierError
-from luthier.data.source import BadRow, read, recognise
-from luthier.data.split_kinds import ByColumn
+from luthier.data.sides.kinds import ByColumn
+from luthier.data.source.reading import BadRow, read, recognise
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.new import write_recipe
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, load_recipe

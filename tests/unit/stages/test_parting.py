@@ -13,11 +13,11 @@ from tests.unit.stages.test_prepare import Row, data, messages, row, run, sides
 from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, read_jsonl, write_json
 from luthier.core.loading import load, loads
-from luthier.data import versions
-from luthier.data.erased import Erased, keyed_hash
-from luthier.data.parting import NO_MOMENT, NO_SIDE
+from luthier.data.kept import versions
+from luthier.data.kept.erased import Erased, keyed_hash
+from luthier.data.kept.parting import NO_MOMENT, NO_SIDE
 from luthier.data.pipeline import Prepare
-from luthier.data.split import SIDES, ByColumn, Folds, RandomSplit, Split, TimeSplit
+from luthier.data.sides.split import SIDES, ByColumn, Folds, RandomSplit, Split, TimeSplit
 from luthier.data.steps import Whitespace
 from luthier.stages.prepare import Beside, Prepared, prepare
 from luthier.stages.recipe import Recipe

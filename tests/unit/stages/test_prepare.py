@@ -13,11 +13,11 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Labelled
 from luthier.core.files import read_json, read_jsonl
-from luthier.data.certificate import certify
+from luthier.data.kept.prepared import read_rows, rows_hash
 from luthier.data.pipeline import Prepare
-from luthier.data.prepared import read_rows, rows_hash
-from luthier.data.source import Data
-from luthier.data.split import Split
+from luthier.data.sides.certificate import certify
+from luthier.data.sides.split import Split
+from luthier.data.source.reading import Data
 from luthier.data.steps import Length, Whitespace
 from luthier.stages.prepare import Prepared, load_side, prepare
 

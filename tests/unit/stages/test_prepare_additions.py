@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.data.test_label_errors import rows_of
+from tests.unit.data.steps.test_label_errors import rows_of
 from tests.unit.stages.test_prepare import data, messages, row, run
 
 from luthier.core.errors import LuthierError
@@ -16,12 +16,12 @@ from luthier.core.examples import Labelled
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.loading import loads
 from luthier.data.augment import LetterCase, Paraphrase, Swaps, Templates, Typos
-from luthier.data.balance import Oversample, Undersample
+from luthier.data.augment.balance import Oversample, Undersample
+from luthier.data.kept.prepared import read_rows
 from luthier.data.pipeline import DEFAULT_STEPS, Prepare
-from luthier.data.prepared import read_rows
 from luthier.data.steps import Contamination, LabelErrors
 from luthier.data.tools import Tools
-from luthier.data.workers import Local
+from luthier.data.work.workers import Local
 from luthier.stages.prepare import Making, prepare
 from luthier.stages.recipe import Recipe
 from luthier.stages.texts import added_lines, prepared_text

@@ -14,9 +14,9 @@ from luthier.core.examples import Chat, Text
 from luthier.core.files import read_jsonl, write_jsonl
 from luthier.core.messages import Message, ToolCall
 from luthier.core.runs import Run, lock
+from luthier.data.kept.prepared import dropped_record, kept_record
+from luthier.data.personal.placeholders import PLACEHOLDER
 from luthier.data.pipeline import clean
-from luthier.data.placeholders import PLACEHOLDER
-from luthier.data.prepared import dropped_record, kept_record
 from luthier.data.steps import Length
 from luthier.data.steps.personal_data import PersonalData
 from luthier.data.steps.secrets import Secrets

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from luthier.core.examples import AnyExample, Chat, Pair, Text
-from luthier.data.conversations import leading_turns, with_leading_turns
+from luthier.data.shapes.conversations import leading_turns, with_leading_turns
 from luthier.data.tools import Tools
 
 NotMade: TypeAlias = str

@@ -13,9 +13,9 @@ from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Labelled, Pair, Scored
 from luthier.core.options import option, required
 from luthier.data.augment.making import NotMade, changed_or_not, map_asked
-from luthier.data.compared import normalised
-from luthier.data.conversations import first_question, leading_turns, with_first_question
-from luthier.data.language import NO_LANGUAGE, UNKNOWN, language_of
+from luthier.data.cleaning.language import NO_LANGUAGE, UNKNOWN, language_of
+from luthier.data.likeness.compared import normalised
+from luthier.data.shapes.conversations import first_question, leading_turns, with_first_question
 from luthier.data.tools import Tools
 
 PLACE = "{text}"

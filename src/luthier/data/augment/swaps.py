@@ -14,7 +14,7 @@ from pydantic import Field
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.options import option
 from luthier.data.augment.making import NOTHING_TO_CHANGE, NotMade, changed_or_not, generator
-from luthier.data.conversations import all_turns
+from luthier.data.shapes.conversations import all_turns
 from luthier.data.tools import Tools
 
 IN_A_CALL = "a tool is called with a word that would be swapped"

@@ -11,7 +11,7 @@ from pydantic import Field
 from luthier.core.examples import AnyExample
 from luthier.core.options import option, required
 from luthier.data.augment.making import NotMade, changed_or_not, generator, map_asked
-from luthier.data.conversations import first_question, leading_turns, with_first_question
+from luthier.data.shapes.conversations import first_question, leading_turns, with_first_question
 from luthier.data.tools import Tools
 
 PLACE = "{text}"

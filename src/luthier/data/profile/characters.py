@@ -49,7 +49,7 @@ class CharacterTrouble:
 def signs_of(text: str) -> dict[str, str]:
     """Each kind of trouble that a text has, with the first characters that show it.
 
-    Mojibake is told by its look (ftfy's pattern), and not by whether `luthier.data.mojibake` would repair it: rows are looked at
+    Mojibake is told by its look (ftfy's pattern), and not by whether `luthier.data.cleaning.mojibake` would repair it: rows are looked at
     after that was done, and what is left then is what no repair brings back (docs/log.md).
     """
     found = {kind: at[0] for kind, pattern in _PATTERNS.items() if (at := pattern.search(text)) is not None}

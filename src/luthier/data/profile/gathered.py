@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from luthier.core.examples import Chat, Labelled, from_record
 from luthier.core.files import read_json, read_jsonl
 from luthier.core.jsonvalue import Json
-from luthier.data import prepared
-from luthier.data.compared import whole
+from luthier.data.kept import prepared
+from luthier.data.likeness.compared import whole
 from luthier.data.profile.sample import Looked, Sample
-from luthier.data.split import SIDES
+from luthier.data.sides.split import SIDES
 
 Counts = Mapping[str, Mapping[str, int]]
 N_CLUSTERS = 5

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luthier.data.language import NO_LANGUAGE, UNKNOWN, language_of
+from luthier.data.cleaning.language import NO_LANGUAGE, UNKNOWN, language_of
 from luthier.data.profile.sample import Looked
 
 SAID = {UNKNOWN: "cannot be told (too short, or mixed)", NO_LANGUAGE: "no language (numbers, signs)"}

@@ -20,7 +20,7 @@ from luthier.data.profile.sample import LONGEST
 from luthier.data.profile.strange import LOOKED_AT, STRANGE_FROM
 from luthier.data.profile.tokens import Density, TokenFit
 from luthier.data.profile.troubles import Trouble, troubles_of
-from luthier.data.split import SIDES
+from luthier.data.sides.split import SIDES
 
 QUESTIONS = (
     ("summary", "In short"), ("todo", "What to do"), ("rows", "What became of the rows?"), ("labels", "How many of each label?"),

@@ -11,7 +11,7 @@ from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
 from luthier.data.pipeline import DroppedRow
-from luthier.data.split import SIDES, TWO_SIDES, AnySplit, ByColumn, TimeSplit
+from luthier.data.sides.split import SIDES, TWO_SIDES, AnySplit, ByColumn, TimeSplit
 
 FEW_TRAINING_ROWS = 200
 _FEW_TEST_ROWS = 50

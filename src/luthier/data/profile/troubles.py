@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from luthier.core.page.words import counted
-from luthier.data.language import NO_LANGUAGE, UNKNOWN
+from luthier.data.cleaning.language import NO_LANGUAGE, UNKNOWN
 from luthier.data.personal import PERSONAL_KINDS, SECRET_KINDS
 from luthier.data.profile.measured import Profile
 from luthier.data.profile.tokens import Density, TokenFit

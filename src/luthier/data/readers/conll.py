@@ -9,8 +9,8 @@ from itertools import islice
 from typing import ClassVar, Self
 
 from luthier.core.jsonvalue import Json
-from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import lines
+from luthier.data.files.record import BadRow, RawFile, Record
 
 # Ten columns with names of their own (Universal Dependencies, "CoNLL-U Format").
 _UNIVERSAL = ("ids", "tokens", "lemmas", "tags", "xpos", "feats", "heads", "deprels", "deps", "misc")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Self
 
-from luthier.data.cells import read_table, split_rows
-from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import lines
+from luthier.data.files.record import BadRow, RawFile, Record
+from luthier.data.readers.cells import read_table, split_rows
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _N_SNIFFED = 50

@@ -10,10 +10,10 @@ from typing import ClassVar, Self
 
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json as JsonValue
-from luthier.data.encoding import MAX_LINE, chunks
+from luthier.data.files.encoding import MAX_LINE, chunks
+from luthier.data.files.record import BadRow, RawFile, Record
 from luthier.data.readers.jsonl import MAX_DEPTH, Jsonl, constant, kind, reason, too_deep
 from luthier.data.readers.nested_squad import is_nested, questions_of
-from luthier.data.record import BadRow, RawFile, Record
 
 _SPACE = " \t\n\r"
 # A syntax error this near to the end of what has been read may only be a value that goes on in the next piece.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import lines
+from luthier.data.files.record import BadRow, RawFile, Record
 
 MAX_DEPTH = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from luthier.core.jsonvalue import Json
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.record import BadRow, RawFile, Record
 
 
 def is_nested(article: Mapping[str, Json]) -> bool:

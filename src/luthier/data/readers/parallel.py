@@ -9,20 +9,12 @@ from itertools import zip_longest
 from typing import ClassVar, Self
 
 from luthier.core.errors import LuthierError
-from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import lines
+from luthier.data.files.record import BadRow, RawFile, Record
+from luthier.data.shapes.translation import LANGUAGES
 
 # `train.en`, `train.pt_BR`, `train.src`; .txt and .gz may stand behind.
 _ENDING = re.compile(r"(?P<stem>.*)[._-](?P<language>(?P<code>[a-z]{2,6})(?:[_-][A-Z][A-Za-z]{1,3})?)")
-_CODES = (
-    "source target src tgt aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
-    "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it "
-    "iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd "
-    "ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su "
-    "sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
-)
-LANGUAGES = frozenset(_CODES.split())
-"""ISO 639-1, and the two ends by name."""
 _FIRST = ("source", "src", "en")
 """The ends that are translated from, where nobody says otherwise."""
 

@@ -16,8 +16,8 @@ import polars
 
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json
-from luthier.data.opening import opened
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.opening import opened
+from luthier.data.files.record import BadRow, RawFile, Record
 
 MAX_HELD = 1 << 30
 _ROWS_AT_ONCE = 1_000

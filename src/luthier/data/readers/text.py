@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar, Literal, Self
 
-from luthier.data.encoding import MAX_LINE, lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import MAX_LINE, lines
+from luthier.data.files.record import BadRow, RawFile, Record
 from luthier.data.shapes.labelled_line import are_labelled
 
 _N_SNIFFED = 200

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from luthier.data.cells import read_table
-from luthier.data.encoding import lines
-from luthier.data.record import BadRow, RawFile, Record
+from luthier.data.files.encoding import lines
+from luthier.data.files.record import BadRow, RawFile, Record
+from luthier.data.readers.cells import read_table
 
 
 @dataclass(frozen=True)

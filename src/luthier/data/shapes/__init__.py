@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import TypeAlias, get_args
 
 from luthier.core.errors import Complaints, LuthierError
-from luthier.data.columns import Sample, listing
 from luthier.data.shapes.alpaca import Alpaca
+from luthier.data.shapes.columns import Sample, listing
 from luthier.data.shapes.dialogue import Dialogue
 from luthier.data.shapes.exchange import MessageExchange
 from luthier.data.shapes.labelled import TextLabel

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 from luthier.core.examples import AnyExample, Chat, Pair
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message
-from luthier.data.columns import Common, Sample, lookup, optional_text_of, put, text_of, unpacked
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, optional_text_of, put, text_of, unpacked
 
 
 @dataclass(frozen=True)

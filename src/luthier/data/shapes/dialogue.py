@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 from luthier.core.examples import AnyExample, Chat
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message, Role
-from luthier.data.columns import Common, Sample, lookup, put
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put
 from luthier.data.shapes.openai_chat import MESSAGES_NAMES, turns_of
 
 _SPEAKERS: Mapping[str, Role] = {

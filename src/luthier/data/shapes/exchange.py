@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Chat
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, put
+from luthier.data.shapes.columns import Common, Sample, lookup, put
 from luthier.data.shapes.openai_chat import TOOLS_NAMES, tools_of
-from luthier.data.turns import read_turns, spelled, turns_in
+from luthier.data.shapes.turns import read_turns, spelled, turns_in
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, label_of, put, text_of
+from luthier.data.shapes.columns import Common, Sample, label_of, put, text_of
 from luthier.data.shapes.plain import TEXT_NAMES
 
 LABEL_NAMES = (

@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, text_of
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, text_of
 
 # `__label__spam Win a prize` as fastText reads it (Joulin et al. 2016, arXiv 1607.01759); `NUM:date When …` as TREC's questions are.
 _LINE = re.compile(r"\s*(?:__label__(?P<fast>\S+)|(?P<typed>[^\s:/]+:[^\s:/]+))\s+(?P<text>\S.*)", re.DOTALL)

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Chat
 from luthier.core.jsonvalue import Json, dump
-from luthier.data.columns import Common, Sample, lookup, put, unpacked
-from luthier.data.record import RowError
-from luthier.data.turns import openai_messages, spelled, turns_in
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put, unpacked
+from luthier.data.shapes.turns import openai_messages, spelled, turns_in
 
 MESSAGES_NAMES = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "turns")
 TOOLS_NAMES = ("tools", "functions")

@@ -8,10 +8,10 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Preference
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, put
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put
 from luthier.data.shapes.openai_chat import tools_of
-from luthier.data.turns import openai_messages, spelled, turns_in
+from luthier.data.shapes.turns import openai_messages, spelled, turns_in
 
 _NAMES = {"input": "input", "preferred": "preferred_output", "other": "non_preferred_output"}
 

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Chat, Pair
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, optional_text_of, text_of
 from luthier.data.shapes.alpaca import conversation, exchange_record, joined
+from luthier.data.shapes.columns import Common, Sample, optional_text_of, text_of
 
 PROMPT_NAMES = ("prompt", "instruction", "question", "query", "problem", "input", "user", "human", "request", "q")
 COMPLETION_NAMES = ("completion", "response", "answer", "output", "reply", "solution", "assistant", "gpt", "a", "answers")

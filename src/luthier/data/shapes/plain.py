@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Text
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, put, text_of
+from luthier.data.shapes.columns import Common, Sample, put, text_of
 
 TEXT_NAMES = (
     "text", "message", "sentence", "content", "review", "review_text", "body", "sms", "tweet", "comment",

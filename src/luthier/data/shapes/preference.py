@@ -10,12 +10,12 @@ from typing import ClassVar, Self
 from luthier.core.examples import AnyExample, Preference
 from luthier.core.jsonvalue import Json
 from luthier.core.messages import Message
-from luthier.data.columns import Common, Sample, lookup, optional_text_of, put
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
 from luthier.data.shapes.alpaca import parted
+from luthier.data.shapes.columns import Common, Sample, lookup, optional_text_of, put
 from luthier.data.shapes.openai_chat import MESSAGES_NAMES, TOOLS_NAMES, tools_of
 from luthier.data.shapes.pair import CONTEXT_NAMES, PROMPT_NAMES, SYSTEM_NAMES
-from luthier.data.turns import messages_in, spelled
+from luthier.data.shapes.turns import messages_in, spelled
 
 _CHOSEN = ("chosen", "chosen_messages", "preferred", "preferred_output", "chosen_response", "accepted", "better")
 _REJECTED = (

@@ -9,11 +9,11 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Ranking
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, put, unpacked
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put, unpacked
 from luthier.data.shapes.openai_chat import MESSAGES_NAMES
 from luthier.data.shapes.pair import PROMPT_NAMES
-from luthier.data.turns import messages_in, spelled
+from luthier.data.shapes.turns import messages_in, spelled
 
 _REPLIES = ("responses", "replies", "answers", "completions", "outputs", "candidates", "ranked", "output")
 _RANKS = ("ranks", "rank", "ranking", "rankings")

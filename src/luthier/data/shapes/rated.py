@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Rated
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, put
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put
 from luthier.data.shapes.openai_chat import MESSAGES_NAMES, TOOLS_NAMES, tools_of
 from luthier.data.shapes.pair import COMPLETION_NAMES, PROMPT_NAMES
-from luthier.data.turns import messages_in, spelled
+from luthier.data.shapes.turns import messages_in, spelled
 
 _VERDICTS = ("label", "kto_tag", "thumbs_up", "good", "desirable", "is_good", "liked", "upvoted")
 _WORDS = {"true": True, "false": False}

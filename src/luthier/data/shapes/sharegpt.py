@@ -9,10 +9,10 @@ from typing import ClassVar, Self
 from luthier.core.examples import AnyExample, Chat
 from luthier.core.jsonvalue import Json, dump
 from luthier.core.messages import Message
-from luthier.data.columns import Common, Sample, lookup, optional_text_of, put
+from luthier.data.shapes.columns import Common, Sample, lookup, optional_text_of, put
 from luthier.data.shapes.openai_chat import TOOLS_NAMES, message_column, tools_of, turns_of
 from luthier.data.shapes.pair import SYSTEM_NAMES
-from luthier.data.turns import sharegpt_messages, spelled, to_turn
+from luthier.data.shapes.turns import sharegpt_messages, spelled, to_turn
 
 
 @dataclass(frozen=True)

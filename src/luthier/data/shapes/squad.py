@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Pair
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, optional_text_of, put, text_of
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
 from luthier.data.shapes.alpaca import joined, parted
+from luthier.data.shapes.columns import Common, Sample, lookup, optional_text_of, put, text_of
 
 _NAMES = {"question": ("question", "query"), "context": ("context", "passage", "paragraph", "document"), "answers": ("answers", "answer")}
 Answer = tuple[str, int | None]

@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Scored
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, normal, optional_text_of, put, text_of
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
 from luthier.data.shapes.alpaca import joined, parted
+from luthier.data.shapes.columns import Common, Sample, lookup, normal, optional_text_of, put, text_of
 from luthier.data.shapes.labelled import LABEL_NAMES
 from luthier.data.shapes.plain import TEXT_NAMES
 

@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Tagged
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, lookup, put, scalar_text, unpacked
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.shapes.columns import Common, Sample, lookup, put, scalar_text, unpacked
 
 _TOKENS = ("tokens", "words", "sentence_tokens", "token")
 _TAGS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "upos", "pos", "chunk_tags", "bio", "bio_tags", "iob_tags", "entities", "label")

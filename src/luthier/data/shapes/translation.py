@@ -8,9 +8,17 @@ from typing import ClassVar, Self
 
 from luthier.core.examples import AnyExample, Pair
 from luthier.core.jsonvalue import Json
-from luthier.data.columns import Common, Sample, normal, put, text_of
-from luthier.data.readers.parallel import LANGUAGES
+from luthier.data.shapes.columns import Common, Sample, normal, put, text_of
 
+_CODES = (
+    "source target src tgt aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
+    "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is it "
+    "iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd "
+    "ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su "
+    "sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+LANGUAGES = frozenset(_CODES.split())
+"""ISO 639-1, and the two ends by name: what columns are called, and how the names of parallel files end."""
 _ENDS = (("source", "target"), ("src", "tgt"), ("source_text", "target_text"), ("src_text", "tgt_text"))
 _WORDS = (
     "english german french spanish italian portuguese dutch russian chinese japanese korean arabic hindi turkish polish czech swedish "

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.cleaning.prose_rules import n_sentences
+from luthier.data.cleaning.stretches import map_prose, prose
 from luthier.data.decisions import Changed, Dropped, Kept, changed_or_kept
-from luthier.data.prose_rules import n_sentences
-from luthier.data.sides import map_prose, prose
 
 _CITATION = re.compile(r"\[(?:\d*|edit|citation needed)\]")
 _OPENED = re.compile(r"\[[\da-z ]{0,16}$")

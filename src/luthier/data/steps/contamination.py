@@ -15,15 +15,15 @@ from luthier.core.examples import AnyExample
 from luthier.core.files import expanded, file_hash, text_hash
 from luthier.core.jsonvalue import canonical
 from luthier.core.options import option, required
-from luthier.data.compared import asked
-from luthier.data.conversations import all_turns
 from luthier.data.decisions import Dropped, Kept
-from luthier.data.near_index import NearRows
-from luthier.data.record import BadRow
-from luthier.data.source import Data, read, recognise
-from luthier.data.survey import survey
+from luthier.data.files.record import BadRow
+from luthier.data.likeness.compared import asked
+from luthier.data.likeness.near_index import NearRows
+from luthier.data.likeness.words import WordRuns, words
+from luthier.data.shapes.conversations import all_turns
+from luthier.data.source.reading import Data, read, recognise
+from luthier.data.source.survey import survey
 from luthier.data.tools import Tools
-from luthier.data.words import WordRuns, words
 
 LEAST_WORDS = 8
 """A shorter question is too common to be looked for inside other texts: it is met by what is nearly the same as a whole."""

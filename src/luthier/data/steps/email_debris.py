@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.cleaning.email_parts import without_debris
+from luthier.data.cleaning.stretches import map_sides, unchanged
 from luthier.data.decisions import Changed, Kept, changed_or_kept
-from luthier.data.email_parts import without_debris
-from luthier.data.sides import map_sides, unchanged
 
 
 @dataclass(frozen=True, kw_only=True)

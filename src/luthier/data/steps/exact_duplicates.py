@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample, Labelled
 from luthier.core.jsonvalue import canonical
-from luthier.data.compared import normalised
 from luthier.data.decisions import Dropped, Kept, KeyDecision
+from luthier.data.likeness.compared import normalised
 
 
 @dataclass(frozen=True, kw_only=True)

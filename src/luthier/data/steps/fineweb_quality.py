@@ -9,9 +9,9 @@ from pydantic import Field
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.cleaning.prose_rules import TERMINAL, lines, repeats
+from luthier.data.cleaning.stretches import prose
 from luthier.data.decisions import Dropped, Kept
-from luthier.data.prose_rules import TERMINAL, lines, repeats
-from luthier.data.sides import prose
 
 SHORT = 30
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample
+from luthier.data.cleaning.prose_rules import in_most_frequent, in_repeated, lines, paragraphs, repeats, words
+from luthier.data.cleaning.stretches import prose
 from luthier.data.decisions import Dropped, Kept
-from luthier.data.prose_rules import in_most_frequent, in_repeated, lines, paragraphs, repeats, words
-from luthier.data.sides import prose
 
 LINES, LINE_CHARACTERS = 0.30, 0.20
 MOST_FREQUENT = {2: 0.20, 3: 0.18, 4: 0.16}

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample
+from luthier.data.cleaning.markup import has_markup, is_page, shown_text, speaks_of_markup, without_code
+from luthier.data.cleaning.page_text import page_text
+from luthier.data.cleaning.stretches import map_sides
 from luthier.data.decisions import Changed, Kept, changed_or_kept
-from luthier.data.markup import has_markup, is_page, shown_text, speaks_of_markup, without_code
-from luthier.data.page_text import page_text
-from luthier.data.sides import map_sides
 
 # A reply with one of these was asked to be HTML; leftovers are made of other tags.
 _WRITTEN = re.compile(

@@ -15,12 +15,12 @@ from luthier.core.examples import AnyExample, Labelled
 from luthier.core.files import read_jsonl, write_jsonl
 from luthier.core.jsonvalue import Json
 from luthier.core.options import option
-from luthier.data.compared import whole
-from luthier.data.components import joined_by_key
+from luthier.data.cleaning.doubt import Doubt, Judged, cross_validated, doubts
 from luthier.data.decisions import Kept, KeyDecision
-from luthier.data.doubt import Doubt, Judged, cross_validated, doubts
-from luthier.data.neighbours import band_keys
-from luthier.data.relations import group_value
+from luthier.data.likeness.compared import whole
+from luthier.data.likeness.components import joined_by_key
+from luthier.data.likeness.neighbours import band_keys
+from luthier.data.likeness.said import group_value
 from luthier.data.tools import NO_TOOLS, Tools
 
 FILE = "label_errors.jsonl"

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.cleaning.language import NO_LANGUAGE, UNKNOWN, language_of
 from luthier.data.decisions import Dropped, Kept
-from luthier.data.language import NO_LANGUAGE, UNKNOWN, language_of
 
 CODES = frozenset((
     "ace", "af", "am", "an", "ar", "ary", "arz", "as", "az", "ba", "bcl", "be", "bg", "bn", "br", "bs", "ca", "crh", "cs", "cy", "da",
@@ -30,7 +30,7 @@ class Languages:
     """Drops rows of which a text is surely in another language than those to keep.
 
     Each text of a row is judged by itself, so that a translation needs both of its languages kept. Short texts, and those whose
-    language is less than sure, are not judged: "ok, danke" stays. How languages are told apart: `luthier.data.language`.
+    language is less than sure, are not judged: "ok, danke" stays. How languages are told apart: `luthier.data.cleaning.language`.
     """
 
     kind: Literal["languages"] = "languages"

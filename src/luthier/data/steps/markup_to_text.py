@@ -7,8 +7,8 @@ from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample
 from luthier.core.options import option
+from luthier.data.cleaning.plain_markup import without_markdown, without_wiki
 from luthier.data.decisions import Changed, Kept, changed_or_kept
-from luthier.data.plain_markup import without_markdown, without_wiki
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Preference, Ranking, Rated
 from luthier.core.options import option
-from luthier.data.alike import Sketched, n_words
-from luthier.data.compared import answered, lines, whole
 from luthier.data.decisions import Dropped, Kept, KeyDecision
-from luthier.data.neighbours import are_alike, band_keys, grams, similarity
+from luthier.data.likeness.alike import Sketched, n_words
+from luthier.data.likeness.compared import answered, lines, whole
+from luthier.data.likeness.neighbours import are_alike, band_keys, grams, similarity
 
 _FEW = 8
 """Rows up to which each is compared with each at once, without a sketch that tells which need not be."""

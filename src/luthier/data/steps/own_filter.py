@@ -21,8 +21,8 @@ from luthier.core.files import expanded
 from luthier.core.jsonvalue import Json, canonical
 from luthier.core.options import option, required
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep, changed_or_kept
-from luthier.data.ids import record_hash
-from luthier.data.record import RowError
+from luthier.data.files.record import RowError
+from luthier.data.source.ids import record_hash
 from luthier.data.tools import Tools
 
 _MAX_REASON = 100

@@ -11,10 +11,10 @@ from luthier.core.options import option
 from luthier.core.secret_keys import NAME
 from luthier.data import personal
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep
-from luthier.data.hiding import Action, Seeker, decided
 from luthier.data.personal import Certainty, PersonalKind
+from luthier.data.personal.hiding import Action, Seeker, decided
 from luthier.data.personal.phone import Phone, unknown_regions
-from luthier.data.placeholders import Vault, passing_vault, vault_in
+from luthier.data.personal.placeholders import Vault, passing_vault, vault_in
 from luthier.data.tools import Tools
 
 DEFAULT_KEY = "personal"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from luthier.core.examples import AnyExample
+from luthier.data.cleaning.mojibake import repaired
 from luthier.data.decisions import Changed, Kept, changed_or_kept
-from luthier.data.mojibake import repaired
 
 
 @dataclass(frozen=True, kw_only=True)

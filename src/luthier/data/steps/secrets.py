@@ -10,9 +10,9 @@ from luthier.core.examples import AnyExample
 from luthier.core.options import option
 from luthier.data import personal
 from luthier.data.decisions import Changed, Dropped, Kept, RowStep
-from luthier.data.hiding import Action, Seeker, decided
 from luthier.data.personal import Certainty, SecretKind
-from luthier.data.placeholders import passing_vault, vault_in
+from luthier.data.personal.hiding import Action, Seeker, decided
+from luthier.data.personal.placeholders import passing_vault, vault_in
 from luthier.data.steps.personal_data import DEFAULT_KEY, WithKey, key_complaints
 from luthier.data.tools import Tools
 

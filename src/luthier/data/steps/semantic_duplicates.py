@@ -15,8 +15,8 @@ from pydantic import Field
 from luthier.core.errors import LuthierError
 from luthier.core.examples import AnyExample, Labelled, Pair, Rated, Scored, Tagged
 from luthier.core.options import option, required
-from luthier.data.conversations import all_turns
 from luthier.data.decisions import Dropped, Kept, KeyDecision
+from luthier.data.shapes.conversations import all_turns
 from luthier.data.tools import Embed, Tools
 
 _AT_ONCE = 256

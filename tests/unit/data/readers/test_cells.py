@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import LuthierError
+from luthier.data.files.record import BadRow, RawFile, Record
 from luthier.data.readers import Csv, Tsv
-from luthier.data.record import BadRow, RawFile, Record
 
 
 def _rows(kind: type[Csv] | type[Tsv], path: Path, content: str | bytes) -> list[Record | BadRow]:

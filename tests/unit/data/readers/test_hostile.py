@@ -13,13 +13,13 @@ import polars
 import pytest
 
 from luthier.core.errors import LuthierError
-from luthier.data import encoding
-from luthier.data.columns import lookup, put
-from luthier.data.encoding import MAX_LINE
+from luthier.data.files import encoding
+from luthier.data.files.encoding import MAX_LINE
+from luthier.data.files.record import BadRow, RawFile, Record, RowError, printable
 from luthier.data.readers import Csv, Jsonl, Parquet
-from luthier.data.record import BadRow, RawFile, Record, RowError, printable
-from luthier.data.source import Data, read, recognise
-from luthier.data.turns import openai_messages, sharegpt_messages
+from luthier.data.shapes.columns import lookup, put
+from luthier.data.shapes.turns import openai_messages, sharegpt_messages
+from luthier.data.source.reading import Data, read, recognise
 
 GOOD = '{"text": "a row", "label": "x"}\n'
 

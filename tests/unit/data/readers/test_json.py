@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luthier.core.errors import LuthierError
-from luthier.data import encoding
+from luthier.data.files import encoding
+from luthier.data.files.record import BadRow, RawFile, Record
 from luthier.data.readers import Json, Jsonl
-from luthier.data.record import BadRow, RawFile, Record
 
 VALUE = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=30),
                      lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3), max_leaves=6)

@@ -10,7 +10,7 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Pair, Tagged
 from luthier.data.readers.paragraphs import PART_CHARACTERS
-from luthier.data.source import BadRow, Data, Recognised, read, recognise
+from luthier.data.source.reading import BadRow, Data, Recognised, read, recognise
 
 
 def rows_of(*sources: Path, **data: object) -> list:

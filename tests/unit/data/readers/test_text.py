@@ -11,9 +11,9 @@ import pytest
 
 from luthier.core.errors import LuthierError
 from luthier.core.examples import Labelled, Text
+from luthier.data.files.record import BadRow, RawFile, Record
 from luthier.data.readers import Parquet, PlainText
-from luthier.data.record import BadRow, RawFile, Record
-from luthier.data.source import Data, read, recognise
+from luthier.data.source.reading import Data, read, recognise
 
 
 def _sniffed(path: Path, content: str, asked: bool) -> list[Record | BadRow]:
