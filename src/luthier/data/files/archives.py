@@ -14,6 +14,7 @@ import stat
 import tarfile
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ FREE_BYTES = 1 << 26
 """Up to this many bytes nothing is asked about the ratio."""
 HELD_BYTES = 1 << 24
 """Members up to this size are held in memory while they are looked at, so that a packed tar is not run through for each look."""
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError)
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, NotImplementedError, zlib.error)
 _REPACK = "pack the archive again without it, or unpack it yourself and give the folder"
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -109,6 +110,11 @@ def _entries(archive: zipfile.ZipFile | tarfile.TarFile, n_archive: int) -> Iter
         plain = entry.isreg() and not entry.issparse()
         wrong = "it is a link" if entry.issym() or entry.islnk() else None if plain else "it is no plain file"
         yield Member(entry.name.removeprefix("./"), entry.size, n_archive), wrong
+    # At a damaged header the library takes the archive to end; behind its true end there are zeros, or nothing.
+    assert archive.fileobj is not None, "it was opened from a file"
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise tarfile.ReadError("what stands behind one of its files is no file and no end")
 
 
 def _wrong_with(member: Member, before: set[str]) -> str | None:

@@ -38,8 +38,8 @@ class Parquet:
 
     def read(self, file: RawFile) -> Iterator[Record | BadRow]:
         """The rows as records; dates become ISO 8601 texts, decimals numbers, bytes base64."""
-        if file.path.suffix == ".gz" or file.member:
-            # The table of contents stands at the end, so that the whole file has to be there.
+        if file.path.suffix == ".gz" or file.member or any("\ud800" <= letter <= "\udfff" for letter in str(file.path)):
+            # The table of contents stands at the end, so that the whole file has to be there; and no path that is no text is opened.
             with opened(file) as packed:
                 whole = packed.read(MAX_HELD + 1)
             if len(whole) > MAX_HELD:

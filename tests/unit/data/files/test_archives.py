@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import stat
 import tarfile
 import zipfile
@@ -82,6 +83,33 @@ def test_an_archive_in_a_folder_is_a_part_of_it(tmp_path: Path) -> None:
     zipped(tmp_path / "b.zip", {"x.csv": b"text,label\ntwo,x\n"})
     (tmp_path / "a.csv").write_text("text,label\none,x\n")
     assert [row.source for row in rows_of(tmp_path)] == [f"{tmp_path.name}/a.csv:2", f"{tmp_path.name}/b.zip/x.csv:2"]
+
+
+def test_a_packed_tar_with_damaged_bytes_is_looked_through_or_refused(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    inside = io.BytesIO("".join(f"text {draw.random()},x\n" for _ in range(2_000)).encode())
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        for name in ("a.csv", "b.csv"):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(inside.getvalue())
+            inside.seek(0)
+            tar.addfile(entry, inside)
+    whole = (tmp_path / "a.tar.gz").read_bytes()
+    ends = set()
+    for at in range(20, len(whole), len(whole) // 40):
+        (tmp_path / "a.tar.gz").write_bytes(whole[:at] + bytes([whole[at] ^ 255]) * 3 + whole[at + 3 :])
+        try:
+            ends.add(len(archives.members(tmp_path / "a.tar.gz")))
+        except LuthierError as error:
+            ends.add(error.problem)
+    assert any("invalid" in str(one) for one in ends) and all(isinstance(one, str) or one == 2 for one in ends)
+
+
+def test_a_parquet_file_whose_name_is_no_text_is_read(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    polars.DataFrame({"text": ["a", "b"], "label": [0, 1]}).write_parquet(out)
+    (tmp_path / "a\udcff.parquet").write_bytes(out.getvalue())
+    assert [row.label for row in rows_of(tmp_path / "a\udcff.parquet")] == ["0", "1"]
 
 
 def test_a_parquet_file_in_an_archive_is_read(tmp_path: Path) -> None:
