@@ -85,8 +85,7 @@ class Gate:
                 return ApiError(401, "An API key is needed: Authorization: Bearer KEY.", code="invalid_api_key")
         if self.state.is_stopping:
             return stopping()
-        length = headers.get("content-length", "0")
-        return self._too_large() if length.isdigit() and int(length) > self.body_bytes else None
+        return self._too_large() if tells_of_more(headers.get("content-length", ""), self.body_bytes) else None
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count the body while it is read: it may come in pieces and say nothing of its length."""
@@ -138,3 +137,9 @@ def is_local(host: str) -> bool:
 def names_of(host: str, keys: Keys | None, others: Sequence[str] = ()) -> frozenset[str] | None:
     """The names under which a server bound to `host` may be addressed; any where keys guard it."""
     return None if keys is not None else LOCAL_NAMES | {host.lower(), *others}
+
+
+def tells_of_more(length: str, most: int) -> bool:
+    """Whether a Content-Length tells of more bytes than `most`. What is no number tells of none: bytes are counted as they come, too."""
+    digits = length.lstrip("0")
+    return digits.isascii() and digits.isdigit() and (len(digits) > len(str(most)) or int(digits) > most)

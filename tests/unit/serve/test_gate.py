@@ -19,7 +19,7 @@ from luthier.serve.app import Service
 from luthier.serve.asking import ask_completion
 from luthier.serve.bodies import CompletionBody
 from luthier.serve.failures import ApiError
-from luthier.serve.gate import is_local, names_of
+from luthier.serve.gate import is_local, names_of, tells_of_more
 from luthier.serve.keys import Keys, hash_of, new_key
 from luthier.serve.limits import Limits
 from luthier.serve.models import open_models
@@ -105,6 +105,16 @@ def test_a_body_that_is_too_large_is_refused(model: Path, says_its_length: bool)
         answer = httpx2.post(f"{server.url}/v1/chat/completions", content=content, headers={"content-type": "application/json"})
         assert answer.status_code == 413 and answer.json()["error"]["code"] == "request_too_large"
         assert server.client().chat.completions.create(model="tiny", messages=QUESTION, max_tokens=2).usage.completion_tokens <= 2
+
+
+@pytest.mark.parametrize("length", ["1001", "0001001", "9" * 5000])
+def test_a_length_that_is_too_large_is_seen_however_it_is_spelled(length: str) -> None:
+    assert tells_of_more(length, 1000)
+
+
+@pytest.mark.parametrize("length", ["", "0", "1000", "00999", "²", "٣٣٣٣٣", "-5", "many"])
+def test_a_length_that_fits_or_is_no_number_is_left_to_the_counting(length: str) -> None:
+    assert not tells_of_more(length, 1000)
 
 
 def test_a_full_queue_is_said_with_429_and_when_to_come_again(model: Path) -> None:
