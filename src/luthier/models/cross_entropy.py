@@ -103,7 +103,8 @@ class CrossEntropy:
             logits = self.logits_of(states)
         value = torch.zeros((), dtype=torch.float64, device=states.device)
         at_logits = torch.empty_like(logits) if wants_gradients else None
-        for part, told_here in told.chunks(_rows_at_a_time(logits)):
+        n_rows = _rows_at_a_time(logits)
+        for part, told_here in [(slice(None), told)] if n_rows >= len(logits) else told.chunks(n_rows):
             value += self._rows(logits.detach()[part], told_here, None if at_logits is None else at_logits[part])
         if at_logits is None:
             return value, ()

@@ -99,7 +99,7 @@ class Network(nn.Module):
 
     @contextmanager
     def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
-        """Within, products are taken in `dtype`, and no gradient."""
+        """Within, products are taken in `dtype`, and no gradient; no weight may change, for their copies in `dtype` are kept."""
         before = self.compute_dtype
         self.compute_dtype = dtype
         try:

@@ -44,7 +44,7 @@ class Card:
     `prepare` is the recipe's section of that name as TOML, so that they are tidied in the same way. `system` is the system
     prompt that every trained conversation begins with, '' where there is none. `training` names the training that the
     tensors came from. `held` is the number type that the base's weights were held in while it was tuned, `computed` the one
-    in which products were taken.
+    in which products were taken, '' where an older version did not write it down.
     """
 
     name: str
@@ -65,7 +65,12 @@ class Card:
     system: str = ""
     training: str = ""
     held: str = "float32"
-    computed: str = "float32"
+    computed: str = ""
+
+    @property
+    def trained_in(self) -> str:
+        """The number type in which products were taken while it was tuned."""
+        return self.computed or self.held
 
     def as_json(self) -> dict[str, Json]:
         """The card as it stands in the file."""

@@ -118,7 +118,9 @@ class Speaker:
     @property
     def computing(self) -> str:
         """In which type rows are read, in words; '' for float32."""
-        return f", products in {str(self.computed).removeprefix('torch.')}" if self.computed not in (None, torch.float32) else ""
+        if self.computed in (None, torch.float32):
+            return ""
+        return f", rows read with products in {str(self.computed).removeprefix('torch.')}"
 
     @property
     def engine(self) -> Engine:

@@ -67,7 +67,7 @@ def tuned_answers(recipe: Recipe, run: Run, sides: Sides, pause: Callable[[], No
     """The bundle's answers; its network is let go of before another is loaded."""
     tuned = bundle.open_bundle(run.bundle, device=str(device()))
     card = tuned.card
-    speaker = speaker_of(tuned, card.layout, card.max_tokens, card.computed, pause)
+    speaker = speaker_of(tuned, card.layout, card.max_tokens, card.trained_in, pause)
     if recipe.goal.task == "classify":
         objective, rows = Classify(card.labels), rivals.labelled(sides.test)
         answers = answering.label_answers(objective, rows, answering.classify(speaker, objective, rows, "tuned"))
@@ -81,10 +81,10 @@ def _untuned(recipe: Recipe, card: bundle.Card, sides: Sides, pause: Callable[[]
     base = load(recipe.model.base, type_for_use(card.held, device()), str(device()), recipe.model.weights, recipe.seed)
     layout = probe(base.network, recipe.seed).layout
     pause()
-    yield rivals.base(recipe, card, speaker_of(base, layout, card.max_tokens, card.computed, pause), sides)
+    yield rivals.base(recipe, card, speaker_of(base, layout, card.max_tokens, card.trained_in, pause), sides)
     if recipe.goal.task != "pretrain":
         room = rivals.room_for_shots(base.context, card.max_tokens)
-        yield rivals.few_shot(recipe, card, speaker_of(base, layout, room, card.computed, pause), sides)
+        yield rivals.few_shot(recipe, card, speaker_of(base, layout, room, card.trained_in, pause), sides)
 
 
 def _simple(recipe: Recipe, sides: Sides) -> list[System]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from luthier.data.readers import Paragraphs, PlainText
 from luthier.data.readers.parallel import language_of, pairs_among
 from luthier.data.shapes import UnknownColumns
 from luthier.data.shapes.columns import normal
-from luthier.data.sides.kinds import ByColumn, column_side
+from luthier.data.sides.kinds import ByColumn, Side, column_side
 from luthier.data.source.reading import BadRow, Data, Recognised, read, recognise
 from luthier.data.source.survey import SourceFile, suffix_of
 from luthier.evaluate.metrics import TUNED, Task
@@ -160,23 +160,39 @@ def _look_at_all(sources: tuple[Path, ...]) -> _Looked:
 
 def _with_rows(looked: _Looked) -> _Looked:
     """The same, having looked at the first rows: for some that cannot be used, and for a column that parts them."""
-    rows = list(islice(read(Data(source=tuple(map(str, looked.sources))), looked.found), MOST_LOOKED_AT))
+    all_rows = read(Data(source=tuple(map(str, looked.sources))), looked.found)
+    rows = list(islice(all_rows, MOST_LOOKED_AT))
     bad = [row for row in rows if isinstance(row, BadRow)]
-    looked = replace(looked, side_column=_side_column([row for row in rows if not isinstance(row, BadRow)]))
+    looked = replace(looked, side_column=_side_column([row for row in rows if not isinstance(row, BadRow)], all_rows))
     if not bad or len(bad) > MOST_LEFT_OUT * len(rows):
         return looked
     which = f"{len(bad):,} of {len(rows):,} rows" if len(rows) < MOST_LOOKED_AT else f"{len(bad):,} of the first {len(rows):,} rows"
-    return replace(looked, unfit=printable(f"{which}, such as {bad[0].source}: {bad[0].problem}"))
+    return replace(looked, unfit=" ".join(f"{which}, such as {bad[0].source}: {bad[0].problem}".split()))
 
 
-def _side_column(rows: Sequence[AnyExample]) -> str:
-    """The column that says train or test, or a usual name of these or of validation, in each row; '' where there is none, or several."""
-    found = []
-    for column in rows[0].extra if rows else ():
-        sides = {column_side(ByColumn(column=column), row.extra.get(column)) for row in rows}
-        if {"train", "test"} <= sides and None not in sides:
-            found.append(column)
-    return found[0] if len(found) == 1 else ""
+def _side_column(first: Sequence[AnyExample], others: Iterable[AnyExample | BadRow]) -> str:
+    """The column that says train or test, or a usual name of these or of validation, in each row; '' where there is none, or several.
+
+    The other rows are read only where the first ones name sides and not yet both, as in a file whose test stands at its end.
+    """
+    said: dict[str, set[Side]] = {column: set() for column in (first[0].extra if first else ())}
+    for row in first:
+        said = _also_said(said, row)
+    for other in others:
+        if not said or _parting(said):
+            break
+        said = said if isinstance(other, BadRow) else _also_said(said, other)
+    return _parting(said)[0] if len(_parting(said)) == 1 else ""
+
+
+def _also_said(said: Mapping[str, set[Side]], row: AnyExample) -> dict[str, set[Side]]:
+    """What columns have said so far, without those that say no side in this row."""
+    sides = {column: column_side(ByColumn(column=column), row.extra.get(column)) for column in said}
+    return {column: said[column] | {side} for column, side in sides.items() if side is not None}
+
+
+def _parting(said: Mapping[str, set[Side]]) -> list[str]:
+    return [column for column, sides in said.items() if {"train", "test"} <= sides]
 
 
 def _with_translation(data: Path) -> tuple[Path, ...]:
@@ -241,7 +257,9 @@ def _data(looked: _Looked) -> list[str]:
         lines.append(f'bad_rows = "drop"          # {looked.unfit}')
     there = {normal(column): column for column in found.columns if column not in found.fields.values()}
     group = next((there[one] for one in _GROUPS if one in there), None)
-    if group:
+    if group and looked.side_column:
+        lines.append(f"# group = {toml_text(group)}   # would drop training rows that share this value with a test row")
+    elif group:
         lines.append(f"group = {toml_text(group)}   # rows with the same value here stay on one side of the split")
     if looked.side_column:
         column = f"column = {toml_text(looked.side_column)}   # it says so in each row; without this section rows are parted anew"

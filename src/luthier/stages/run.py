@@ -36,7 +36,7 @@ from luthier.stages.step_tools import tools_of
 from luthier.stages.texts import prepared_text, proofs_text, tuned_text
 from luthier.stages.tune import Rows, refuse_base, tune
 
-FORMATS: Mapping[str, int] = {"prepare": 2, "profile": 1, "tune": 6, "prove": 4, "evaluate": 5, "page": 4, "bundle": 5}
+FORMATS: Mapping[str, int] = {"prepare": 3, "profile": 1, "tune": 6, "prove": 4, "evaluate": 5, "page": 4, "bundle": 5}
 """A stage's number is raised whenever its output would change."""
 
 Say = Callable[[str], None]

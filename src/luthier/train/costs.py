@@ -27,6 +27,8 @@ LIMIT_S = 3.5
 """Measuring ends after about so long; what it did not come to is continued in proportion."""
 AGREE = 0.05
 """Two turns that differ by no more than this share are believed; else there is a third while there is time."""
+LEAST_GROWN, MOST_GAPS = 16 * 2**20, 2.0
+"""Gaps are told from a growth of so many bytes on, and are taken to double it at the most."""
 DOUBT = 0.2
 """What a cost beside calls and nodes is held to explain without being needed, as a relative error."""
 
@@ -99,7 +101,7 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
     taken, from which busy neighbours take nothing away, without what it took to fault memory in: that is paid once, and
     not again by each step.
     """
-    turn = _Turn(network, objective, cuts, _seconds_of_a_fault() if network.device.type == "cpu" else 0.0)
+    turn = _Turn(network, objective, cuts, _seconds_of_a_fault() if _is_alone(network) else 0.0)
     made: list[list[Row]] = []
     features: list[list[float]] = []
     seconds: list[float] = []
@@ -147,8 +149,7 @@ class _Turn:
     @property
     def clock(self) -> Callable[[], float]:
         """On one thread of a CPU the processor's time."""
-        alone = self.network.device.type == "cpu" and torch.get_num_threads() == 1
-        return time.process_time if alone else time.perf_counter
+        return time.process_time if _is_alone(self.network) else time.perf_counter
 
     def __call__(self, rows: Sequence[Row]) -> float:
         """Seconds, without those for memory that was faulted in."""
@@ -169,6 +170,11 @@ class _Turn:
         return max(spent - faults * self.fault_s, 0.1 * spent)
 
 
+def _is_alone(network: Network) -> bool:
+    """Whether one thread of a CPU does all the work, so that the processor's time is the work's."""
+    return network.device.type == "cpu" and torch.get_num_threads() == 1
+
+
 def _faults() -> int:
     """Pages that the process has faulted in without reading a file."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -178,7 +184,7 @@ def _seconds_of_a_fault(n_pages: int = 4096) -> float:
     """Seconds of the processor's time to fault a page in: fresh ones against the same again, the least of three turns."""
     found = []
     for _ in range(3):
-        with mmap.mmap(-1, n_pages * mmap.PAGESIZE) as fresh:
+        with mmap.mmap(-1, n_pages * mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as fresh:  # as the heap's pages are
             times = []
             for _ in range(2):
                 began = time.process_time()
@@ -220,7 +226,8 @@ def fit_costs(found: Mapping[str, Any]) -> Costs:
 def fit_memory(found: Mapping[str, Any], network: Network, layout: Layout) -> Memory:
     """A straight line through what the process had grown to at half of the most nodes and at the most, the weights of pairs apart.
 
-    All of it is as much more as the process had grown by when the sizes had alternated: by gaps between blocks.
+    All of it is as much more as the process had grown by when the sizes had alternated: by gaps between blocks. Where it had hardly
+    grown at all, or only its peak can be asked for and was reached before, nothing is known of gaps.
     """
     most: dict[float, float] = {}
     per_pair = bytes_of_a_pair(network, layout)
@@ -229,7 +236,8 @@ def fit_memory(found: Mapping[str, Any], network: Network, layout: Layout) -> Me
     large = max(most)
     small = max((n for n in most if n <= large / 2), default=min(most))
     rate = (most[large] - most[small]) / max(large - small, 1.0)
-    gaps = max(1.0, found["alternating_bytes"] / max(*found["grown_bytes"], 1))
+    grown = max(found["grown_bytes"])
+    gaps = min(MOST_GAPS, max(1.0, found["alternating_bytes"] / grown)) if grown > LEAST_GROWN else 1.0
     fixed = max(0.0, most[large] - rate * large)
     # States for the optimizer: two numbers for each that is trained.
     trained = sum(one.numel() * one.element_size() for one in network.parameters() if one.requires_grad)

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from luthier import __version__
 from luthier.core.errors import LuthierError
 from luthier.core.jsonvalue import Json
-from luthier.models.attention.kernels import KERNELS, KernelName, measure_kernels
+from luthier.models.attention.kernels import KERNELS, MAX_KEPT_KEYS, KernelName, measure_kernels
 from luthier.models.network import Network
 from luthier.objectives import Objective
 from luthier.text.batching import CutPlan
@@ -67,16 +65,24 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     name = f"micro-batches up to {largest.trunk + largest.n_rows * largest.own} nodes"
     found = record.recall(name, lambda: measure(network, subject.objective, cuts, context, int(whole), budget))
     memory = fit_memory(found, network, cuts.layout)
-    density = max(float(size[2] / size[1]) for size in map(cuts.features, steps))
+    # Of micro-batches none sees more a node than its densest row, or than a whole step, whose rows may stand on a long trunk.
+    some = [rows for step in steps for rows in (step, *([row] for row in step))]
+    density = max(_kept_pairs(cuts, rows) / float(cuts.features(rows)[1]) for rows in some)
     fits = min(cuts.max_nodes, memory.most_nodes(budget / SLACK, density))
     chosen = _cheapest(replace(cuts, max_nodes=max(1, fits), costs=fit_costs(found)), steps)
-    parts = [chosen.features(part) for rows in steps for part in chosen.cut(rows)]
-    nodes = max(int(size[1]) for size in parts)
+    parts = [(int(chosen.features(part)[1]), _kept_pairs(chosen, part)) for rows in steps for part in chosen.cut(rows)]
+    nodes = max(n_nodes for n_nodes, _ in parts)
     if max(nodes, subject.longest) > fits and len(network.recomputable) > 1:
         thin = record.recall("recomputed", lambda: {"bytes_per_node": thin_bytes(network, subject.objective, cuts, context)})
         memory = replace(memory, thin=float(str(thin["bytes_per_node"])))
         chosen = replace(chosen, recompute_over=max(0, fits))
-    return replace(make_plan(chosen, precision, network.device), kernel=kernel, memory=_foreseen(memory, chosen, parts, budget))
+    return replace(make_plan(chosen, precision, network.device), kernel=kernel, memory=_foreseen(memory, chosen, parts, density, budget))
+
+
+def _kept_pairs(cuts: CutPlan, rows: Sequence[Row]) -> float:
+    """Pairs of a micro-batch whose weights are kept for the gradient: those of rows that are not too long for it."""
+    short = [row for row in rows if row.n_read <= MAX_KEPT_KEYS]
+    return float(cuts.features(short)[2]) if short else 0.0
 
 
 def choose_kernel(network: Network, layout: str) -> KernelName:
@@ -134,13 +140,13 @@ def _cheapest(cuts: CutPlan, steps: Sequence[Sequence[Row]]) -> CutPlan:
     return next(plan for plan, spent in zip(plans, seconds, strict=True) if spent <= WORTH * min(seconds))
 
 
-def _foreseen(memory: Memory, cuts: CutPlan, parts: Sequence[NDArray[np.float64]], budget: float) -> Foreseen:
-    """The memory of the dearest of the micro-batches, which hold `parts`."""
+def _foreseen(memory: Memory, cuts: CutPlan, parts: Sequence[tuple[int, float]], density: float, budget: float) -> Foreseen:
+    """The memory of the dearest of the micro-batches, which hold `parts` nodes and kept pairs, `density` pairs a node at most."""
     over = cuts.recompute_over
-    peak = max(memory.peak(int(size[1]), over is not None and size[1] > over, float(size[2])) for size in parts)
+    peak = max(memory.peak(n_nodes, over is not None and n_nodes > over, n_pairs) for n_nodes, n_pairs in parts)
     thin = None if memory.thin is None else round(memory.thin)
-    nodes = max(int(size[1]) for size in parts)
-    return Foreseen(round(peak / _MB), round(budget / _MB), nodes, round(memory.per_node), thin)
+    nodes = max(n_nodes for n_nodes, _ in parts)
+    return Foreseen(round(peak / _MB), round(budget / _MB), nodes, round(memory.per_node + memory.per_pair * density), thin)
 
 
 def keeper_for(plan: Plan, rest_bytes: int) -> Keeper | None:

@@ -13,6 +13,7 @@ from luthier.core.errors import LuthierError
 from luthier.data.sides.kinds import ByColumn
 from luthier.data.source.reading import BadRow, read, recognise
 from luthier.evaluate.metrics import TUNED
+from luthier.stages import new
 from luthier.stages.new import write_recipe
 from luthier.stages.recipe import SHAPE_OF_TASK, Recipe, load_recipe
 
@@ -70,6 +71,24 @@ def test_a_column_that_says_which_rows_are_the_test_is_kept_to() -> None:
     said, recipe = made(parted("a.csv", ["Train"] * 20 + ["dev"] * 5 + ["TEST"] * 5))
     assert recipe.data.split == ByColumn(column="part")
     assert '"part" says which rows are for training' in said
+
+
+def test_a_test_that_stands_behind_all_rows_that_are_looked_at_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new, "MOST_LOOKED_AT", 10)
+    _, recipe = made(parted("a.csv", ["train"] * 25 + ["test"] * 5))
+    assert recipe.data.split == ByColumn(column="part")
+    Path("mine.toml").unlink()
+    _, recipe = made(parted("a.csv", ["train"] * 25 + ["other"] + ["test"] * 4))
+    assert not isinstance(recipe.data.split, ByColumn)
+
+
+def test_groups_do_not_thin_out_rows_that_a_column_parts() -> None:
+    with open("a.csv", "w", encoding="utf-8", newline="") as file:
+        rows = [[f"My parcel number {i} is late.", TEAMS[i % 3], "test" if i > 20 else "train", f"C{i % 9}"] for i in range(30)]
+        csv.writer(file).writerows([["text", "label", "part", "customer_id"], *rows])
+    _, recipe = made(Path("a.csv"))
+    assert recipe.data.group is None
+    assert '# group = "customer_id"' in Path("mine.toml").read_text()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_network_is_left_as_it_was_when_reading_is_stopped() -> None:
 @pytest.mark.parametrize(
     ("trained_in", "speedup", "wanted", "said"),
     [
-        ("bfloat16", 4.0, torch.bfloat16, ", products in bfloat16"), ("bfloat16", 1.0, torch.float32, ""),
+        ("bfloat16", 4.0, torch.bfloat16, ", rows read with products in bfloat16"), ("bfloat16", 1.0, torch.float32, ""),
         ("float32", 4.0, torch.float32, ""),
     ],
 )  # fmt: skip

@@ -57,14 +57,25 @@ def test_memory_is_a_line_through_the_half_and_the_whole_with_gaps_and_holds_the
     network.attention_kernel = "flash"
     states = 2 * sum(one.numel() * 8 for one in network.parameters() if one.requires_grad)
     sizes = [[1, n, 0, 0, 0, 0, 0, 0] for n in (32, 256, 512, 512, 1024, 1024)]
-    found = {"features": sizes, "grown_bytes": [50, 300, 700, 900, 1300, 1900], "alternating_bytes": 1800}
+    grown = [n * 100_000 for n in (50, 300, 700, 900, 1300, 1900)]
+    found = {"features": sizes, "grown_bytes": grown, "alternating_bytes": 1800 * 100_000}
     memory = fit_memory(found, network, "forest")
-    assert memory == Memory(fixed=0, per_node=round(1000 / 512, 1), states=states)
-    assert memory.peak(100) == states + 200
-    assert memory.most_nodes(states + 200) == 100 and memory.most_nodes(0) == 0
+    assert memory == Memory(fixed=0, per_node=round(1e8 / 512, 1), states=states)
+    assert memory.peak(100) == states + 19_531_250
+    assert memory.most_nodes(states + 19_531_250) == 100 and memory.most_nodes(0) == 0
     assert Memory(10, 2, 5, thin=1.0).peak(100, recomputed=True) == 115
-    gaps = fit_memory({**found, "alternating_bytes": 2850}, network, "forest")  # half as much again as the 1900
-    assert gaps == Memory(fixed=0, per_node=round(1.5 * 1000 / 512, 1), states=states)
+    gaps = fit_memory({**found, "alternating_bytes": 2850 * 100_000}, network, "forest")  # half as much again as the 1900
+    assert gaps == Memory(fixed=0, per_node=round(1.5 * 1e8 / 512, 1), states=states)
+
+
+@pytest.mark.parametrize(
+    ("grown", "alternating", "gaps"), [(0, 2**20, 1.0), (16 * 2**20, 2**40, 1.0), (17 * 2**20, 2**40, 2.0), (2**30, 2**29, 1.0)]
+)
+def test_gaps_at_most_double_what_was_measured_and_are_not_told_from_next_to_nothing(grown: int, alternating: int, gaps: float) -> None:
+    network = tiny_network()
+    network.attention_kernel = "products"
+    found = {"features": [[1, 1024, 1e9, 0, 0, 0, 0, 0]], "grown_bytes": [grown], "alternating_bytes": alternating}
+    assert fit_memory(found, network, "forest").per_pair == gaps * bytes_of_a_pair(network, "forest")
 
 
 def test_the_weights_of_pairs_are_kept_by_products_and_foreseen_apart() -> None:

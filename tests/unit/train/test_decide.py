@@ -16,7 +16,7 @@ from luthier.models.network import Network
 from luthier.models.probe import probe
 from luthier.objectives import Imitate
 from luthier.text.batching import Costs, CutPlan
-from luthier.text.rows import Row
+from luthier.text.rows import Row, make_row
 from luthier.train import costs, decide
 from luthier.train.decide import BOUNDS, Subject, budget_bytes, choose_kernel, some_steps, total_bytes
 from luthier.train.loop import accumulate
@@ -150,3 +150,10 @@ def test_fewer_steps_are_looked_at_where_they_have_many_rows() -> None:
     assert some_steps(1000, 16) == range(64)
     assert some_steps(1000, 1024) == range(2)
     assert some_steps(1000, 10**6) == range(1)
+
+
+def test_pairs_of_rows_that_are_too_long_for_their_weights_to_be_kept_take_no_memory() -> None:
+    cuts = CutPlan("packed", 10_000, 0)
+    short, long = make_row(list(range(1, 11)), [0] + [1] * 9), make_row([1] * 1102, [0] + [1] * 1101)
+    assert decide._kept_pairs(cuts, [short]) == decide._kept_pairs(cuts, [short, long]) == cuts.features([short])[2] > 0
+    assert decide._kept_pairs(cuts, [long]) == 0
