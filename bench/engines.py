@@ -32,13 +32,13 @@ from prepare_scale import rows
 from luthier.core.examples import Labelled
 from luthier.data.decisions import KeyStep
 from luthier.data.engine import Engine
+from luthier.data.execution.on_ray import OnRay
+from luthier.data.execution.shards import ROWS, RowWork, Shard
+from luthier.data.execution.spool import kept_line, write_whole
+from luthier.data.execution.workers import Local
 from luthier.data.pipeline import DEFAULT_STEPS, KeptRow
 from luthier.data.steps import GopherRepetition, PersonalData
 from luthier.data.tools import NO_TOOLS
-from luthier.data.work.on_ray import OnRay
-from luthier.data.work.shards import ROWS, RowWork, Shard
-from luthier.data.work.spool import kept_line, write_whole
-from luthier.data.work.workers import Local
 
 BY_DEFAULT = [step for step in DEFAULT_STEPS if not isinstance(step, KeyStep)]
 DO = RowWork((*BY_DEFAULT, GopherRepetition(), PersonalData(action="mask")), NO_TOOLS)  # type: ignore[arg-type]

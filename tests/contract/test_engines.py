@@ -25,13 +25,13 @@ from luthier.core.errors import LuthierError, LuthierErrors
 from luthier.core.examples import AnyExample
 from luthier.data.decisions import Kept
 from luthier.data.engine import Engine
+from luthier.data.execution.on_ray import OnRay, _Given, refuse_absent
+from luthier.data.execution.streamed import Work
+from luthier.data.execution.streaming import clean_on_disk
+from luthier.data.execution.workers import Local
 from luthier.data.pipeline import DEFAULT_STEPS, clean
 from luthier.data.steps import PersonalData
 from luthier.data.tools import Tools
-from luthier.data.work.on_ray import OnRay, _Given, refuse_absent
-from luthier.data.work.streamed import Work
-from luthier.data.work.streaming import clean_on_disk
-from luthier.data.work.workers import Local
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
 needs_ray = pytest.mark.skipif(not HAS_RAY, reason="Ray is not installed")

@@ -20,14 +20,14 @@ from tests.contract.test_steps import data_sets, step_of
 from luthier.core.examples import AnyExample, Chat, Labelled, Pair, Text, from_record
 from luthier.core.messages import Message
 from luthier.data.decisions import Dropped, Kept, KeyDecision, KeyStep, Parted, RowStep, SetStep
+from luthier.data.execution import streaming
+from luthier.data.execution.spool import from_line
+from luthier.data.execution.streamed import Streamed, Work
+from luthier.data.execution.streaming import clean_on_disk
+from luthier.data.execution.workers import Local
 from luthier.data.files.record import BadRow
 from luthier.data.pipeline import DEFAULT_STEPS, Cleaned, DroppedRow, clean
 from luthier.data.steps import AnyRowStep, ExactDuplicates, HtmlToText, Length, NearDuplicates, Whitespace
-from luthier.data.work import streaming
-from luthier.data.work.spool import from_line
-from luthier.data.work.streamed import Streamed, Work
-from luthier.data.work.streaming import clean_on_disk
-from luthier.data.work.workers import Local
 
 __all__ = ["step_of"]
 Steps = Sequence[RowStep | KeyStep | SetStep]

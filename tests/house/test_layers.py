@@ -25,7 +25,7 @@ LAYER_OF = {package: layer for layer, packages in enumerate(LAYERS) for package 
 MAP = SOURCE.parents[1] / "docs" / "map.md"
 ROOMS = (
     "tools", "engine", "decisions", "files", "shapes", "readers", "personal", "cleaning", "likeness", "sides", "source", "augment", "steps",
-    "pipeline", "kept", "work", "profile",
+    "pipeline", "kept", "execution", "profile",
 )  # fmt: skip
 """The rooms of `data`, and the modules that stand between them: each imports only those before it."""
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -95,8 +95,8 @@ def test_the_law_of_rooms_itself_sees_imports_that_lead_up_and_no_others() -> No
 
     assert said("files", "from luthier.data.shapes import columns") == ["shapes"]
     assert said("files", "def f():\n    from luthier.data import pipeline, files") == ["pipeline"]
-    assert said("files", "from ..work.spool import Spool\nimport luthier.data.kept.versions") == ["kept", "work"]
-    assert said("work", "from luthier.data.files.record import Record\nfrom luthier.data.work.spool import Spool") == []
+    assert said("files", "from ..execution.spool import Spool\nimport luthier.data.kept.versions") == ["execution", "kept"]
+    assert said("execution", "from luthier.data.files.record import Record\nfrom luthier.data.execution.spool import Spool") == []
     assert said("files", "from luthier.core.errors import LuthierError\nimport json") == []
 
 

@@ -22,9 +22,9 @@ from luthier.core.loading import Default
 from luthier.core.page.words import counted
 from luthier.core.progress import duration
 from luthier.core.runs import Run
+from luthier.data.execution.workers import Local, usable_processors
 from luthier.data.profile.page import profile_page
 from luthier.data.profile.troubles import Trouble, troubles_of
-from luthier.data.work.workers import Local, usable_processors
 from luthier.evaluate.metrics import TUNED
 from luthier.stages.beside import beside_of
 from luthier.stages.engines import refuse_engine

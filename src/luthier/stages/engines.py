@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 from luthier.data.engine import Engine
-from luthier.data.work.on_ray import OnRay, refuse_absent
-from luthier.data.work.workers import Local, usable_processors
+from luthier.data.execution.on_ray import OnRay, refuse_absent
+from luthier.data.execution.workers import Local, usable_processors
 from luthier.stages.recipe import Recipe
 
 

@@ -14,6 +14,12 @@ from luthier.core.jsonvalue import Json
 from luthier.core.runs import Run
 from luthier.core.secret_keys import secrets_folder
 from luthier.data.engine import Engine
+from luthier.data.execution.facts import Account, Written, account, facts, write_large_json
+from luthier.data.execution.spool import from_line, kept_line
+from luthier.data.execution.streamed import ROWS_IN_SHARD, Streamed, Work
+from luthier.data.execution.streaming import clean_on_disk
+from luthier.data.execution.workers import HERE
+from luthier.data.execution.workplace import workplace
 from luthier.data.kept import prepared, versions
 from luthier.data.kept.additions import Additions, going
 from luthier.data.kept.erased import Erased, ErasedRow
@@ -26,12 +32,6 @@ from luthier.data.sides.split import SIDES, Side, Sides
 from luthier.data.source.reading import BadRow, Data, Recognised, read, recognise
 from luthier.data.steps import label_errors
 from luthier.data.tools import NO_TOOLS, Tools
-from luthier.data.work.facts import Account, Written, account, facts, write_large_json
-from luthier.data.work.spool import from_line, kept_line
-from luthier.data.work.streamed import ROWS_IN_SHARD, Streamed, Work
-from luthier.data.work.streaming import clean_on_disk
-from luthier.data.work.workers import HERE
-from luthier.data.work.workplace import workplace
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from luthier.core.jsonvalue import Json
 from luthier.core.loading import dump
 from luthier.core.proofs import Proofs, proofs_from
 from luthier.core.runs import Run
+from luthier.data.execution.workplace import clear
 from luthier.data.steps import TokenLength
-from luthier.data.work.workplace import clear
 from luthier.evaluate.report import RunFacts, versions
 from luthier.models.load import base_hash
 from luthier.stages import bundle as bundle_stage

@@ -12,7 +12,7 @@ import pytest
 from luthier.core.errors import LuthierError
 from luthier.core.loading import loads
 from luthier.core.runs import Run
-from luthier.data.work.workers import Local
+from luthier.data.execution.workers import Local
 from luthier.stages.check import check_recipe
 from luthier.stages.engines import engine_of
 from luthier.stages.recipe import Recipe, load_recipe

@@ -17,11 +17,11 @@ from luthier.core.files import read_json, read_jsonl
 from luthier.core.loading import loads
 from luthier.data.augment import LetterCase, Paraphrase, Swaps, Templates, Typos
 from luthier.data.augment.balance import Oversample, Undersample
+from luthier.data.execution.workers import Local
 from luthier.data.kept.prepared import read_rows
 from luthier.data.pipeline import DEFAULT_STEPS, Prepare
 from luthier.data.steps import Contamination, LabelErrors
 from luthier.data.tools import Tools
-from luthier.data.work.workers import Local
 from luthier.stages.prepare import Making, prepare
 from luthier.stages.recipe import Recipe
 from luthier.stages.texts import added_lines, prepared_text

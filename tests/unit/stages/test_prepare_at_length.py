@@ -19,13 +19,13 @@ from luthier.core.examples import AnyExample, Labelled, from_record
 from luthier.core.files import read_json, read_jsonl, write_json
 from luthier.core.interrupts import Interrupted, Interruption
 from luthier.data.decisions import Changed, Dropped, Kept, Parted
+from luthier.data.execution.facts import write_large_json
 from luthier.data.likeness import alike
 from luthier.data.pipeline import Prepare, clean
 from luthier.data.sides.split import Split, assign
 from luthier.data.source.reading import BadRow, read, recognise
 from luthier.data.steps import ExactDuplicates, NearDuplicates, Whitespace
 from luthier.data.tools import NO_TOOLS, Tools
-from luthier.data.work.facts import write_large_json
 from luthier.stages.prepare import Making, prepare
 
 FILES = {"kept.jsonl.gz", "dropped.jsonl.gz", "cleaning.json", "split.json", "versions.json"}

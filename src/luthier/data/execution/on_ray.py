@@ -29,7 +29,7 @@ from uuid import uuid4
 from luthier import __version__
 from luthier.core.errors import LuthierError
 from luthier.data.engine import P
-from luthier.data.work.workers import Answer, answer_to, of_a_worker, raise_told
+from luthier.data.execution.workers import Answer, answer_to, of_a_worker, raise_told
 
 _ADDRESS = "RAY_ADDRESS"
 _AHEAD = 2

@@ -9,14 +9,14 @@ from typing import overload
 import numpy as np
 
 from luthier.data.decisions import ComparesTexts, KeyStep, ready
+from luthier.data.execution.shards import KEYS, Keys, KeyWork, Shard
+from luthier.data.execution.spool import Spool
+from luthier.data.execution.streamed import Decided, Streamed, Work, let_go
 from luthier.data.likeness.alike import Judge, Places, Sketched, n_words
 from luthier.data.likeness.components import Components
 from luthier.data.likeness.join import KeysOnDisk
 from luthier.data.pipeline import chosen
 from luthier.data.tools import Tools
-from luthier.data.work.shards import KEYS, Keys, KeyWork, Shard
-from luthier.data.work.spool import Spool
-from luthier.data.work.streamed import Decided, Streamed, Work, let_go
 
 
 class _Compared(Sequence[str]):

@@ -15,12 +15,12 @@ from luthier.core.examples import AnyExample
 from luthier.core.progress import Bar, progress
 from luthier.data.decisions import Dropped
 from luthier.data.engine import Engine
+from luthier.data.execution.shards import DROPPED, KeyWork, RowWork, Shard
+from luthier.data.execution.spool import Spool, from_line, kept_row, to_line, write_whole
+from luthier.data.execution.workers import HERE
 from luthier.data.kept.prepared import dropped_record
 from luthier.data.likeness.texts import Texts
 from luthier.data.pipeline import DroppedRow, KeptRow, dropped_row
-from luthier.data.work.shards import DROPPED, KeyWork, RowWork, Shard
-from luthier.data.work.spool import Spool, from_line, kept_row, to_line, write_whole
-from luthier.data.work.workers import HERE
 
 ROWS_IN_SHARD = 2000
 _SHOWN_FROM = 8000

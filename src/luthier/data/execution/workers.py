@@ -69,7 +69,7 @@ class _Crew(Generic[P]):
     """Worker processes, each with one piece at a time."""
 
     def __init__(self, do: Callable[[P], None], n_workers: int) -> None:
-        words, there = fresh.command("luthier.data.work.workers"), fresh.environment(**of_a_worker())
+        words, there = fresh.command("luthier.data.execution.workers"), fresh.environment(**of_a_worker())
         self._workers = [
             subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, env=there)  # noqa: S603 - ours
             for _ in range(n_workers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from luthier.data.work.spool import remove_parts, write_whole
+from luthier.data.execution.spool import remove_parts, write_whole
 
 
 def test_what_two_write_at_once_is_whole(tmp_path: Path) -> None:

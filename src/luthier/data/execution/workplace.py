@@ -12,8 +12,8 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import DamagedFileError, read_json, write_json
 from luthier.core.runs import fingerprint
 from luthier.data.engine import Engine
-from luthier.data.work.streamed import ROWS_IN_SHARD, Work
-from luthier.data.work.workers import HERE
+from luthier.data.execution.streamed import ROWS_IN_SHARD, Work
+from luthier.data.execution.workers import HERE
 
 FOLDER = ".work"
 FORMAT = 1

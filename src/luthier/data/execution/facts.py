@@ -11,11 +11,11 @@ from pathlib import Path
 from luthier.core.examples import AnyExample, Labelled, Text
 from luthier.core.files import atomic_writer
 from luthier.core.jsonvalue import Json, to_bytes
+from luthier.data.execution.spool import from_line
+from luthier.data.execution.streamed import Streamed
 from luthier.data.likeness.said import Said
 from luthier.data.pipeline import DroppedRow
 from luthier.data.shapes.columns import lookup
-from luthier.data.work.spool import from_line
-from luthier.data.work.streamed import Streamed
 
 _TOLD_EVERY = 1000
 _NOTHING: Mapping[str, Json] = {}

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from luthier.core.examples import AnyExample
 from luthier.core.jsonvalue import Json
 from luthier.data.decisions import ComparesTexts, KeyStep, MayKeepKeys, RowStep, ready
+from luthier.data.execution.spool import alive_rows, from_line, kept_line, to_line, write_whole
 from luthier.data.files.record import BadRow
 from luthier.data.kept.erased import ErasedRow
 from luthier.data.kept.prepared import bad_record, dropped_record, erased_record
 from luthier.data.likeness.alike import Sketched
 from luthier.data.pipeline import DroppedRow, KeptRow, one_by_one
 from luthier.data.tools import Tools
-from luthier.data.work.spool import alive_rows, from_line, kept_line, to_line, write_whole
 
 ROWS, DROPPED, KEYS = ".rows", ".dropped", ".keys"
 

@@ -18,13 +18,13 @@ import numpy as np
 from luthier.core.examples import AnyExample
 from luthier.core.files import read_json, write_json
 from luthier.data.decisions import Dropped, KeyStep, RowStep, SetStep, ready
+from luthier.data.execution.keyed import key_step
+from luthier.data.execution.shards import DROPPED, ROWS, RowWork, Shard
+from luthier.data.execution.spool import Spool, from_line, kept_row, remove_parts
+from luthier.data.execution.streamed import Decided, Streamed, Work, let_go
 from luthier.data.files.record import BadRow
 from luthier.data.kept.erased import ErasedRow
 from luthier.data.tools import NO_TOOLS, Tools
-from luthier.data.work.keyed import key_step
-from luthier.data.work.shards import DROPPED, ROWS, RowWork, Shard
-from luthier.data.work.spool import Spool, from_line, kept_row, remove_parts
-from luthier.data.work.streamed import Decided, Streamed, Work, let_go
 
 Read: TypeAlias = AnyExample | BadRow | ErasedRow
 _CHARACTERS_IN_SHARD = 4_000_000
