@@ -25,6 +25,8 @@ Found: TypeAlias = Callable[[Places, Places], None]
 
 _SKETCH_BYTES = 160_000_000
 """How much memory the sketches of all texts may take."""
+_FIRST_WORDS = 8
+"""Words of a sketch that are looked at first, a cache line of them: two texts that are unlike mostly differ enough in these alone."""
 _AT_ONCE = 1 << 18
 _ROUNDING = 1e-6
 _SMALL_RUN = 48
@@ -73,16 +75,50 @@ class Sketched:
 
     def sketches_fit(self, a: Places, b: Places, threshold: float) -> NDArray[np.bool_]:
         """Which of the pairs have sketches that let them reach the threshold."""
-        together = self.n_grams[a].astype(np.int64) + self.n_grams[b]
-        # How many grams may be in one of the two texts only, if they are to reach the threshold.
-        most = np.floor((1 - threshold) / (1 + threshold) * together + _ROUNDING).astype(np.int64)
-        fits: NDArray[np.bool_] = np.bitwise_count(self.bits[a] ^ self.bits[b]).sum(axis=1, dtype=np.int64) <= most
+        most = _most_apart(self.n_grams[a].astype(np.int64) + self.n_grams[b], threshold)
+        apart = np.bitwise_count(self.bits[:, :_FIRST_WORDS][a] ^ self.bits[:, :_FIRST_WORDS][b]).sum(axis=1, dtype=np.int64)
+        left = np.flatnonzero(apart <= most)
+        rest = self.bits[:, _FIRST_WORDS:]
+        apart[left] += np.bitwise_count(rest[a[left]] ^ rest[b[left]]).sum(axis=1, dtype=np.int64)
+        fits: NDArray[np.bool_] = apart <= most
         return fits
+
+    def pairs_within(self, runs: Places, threshold: float) -> tuple[Places, Places]:
+        """The pairs of two texts of the same run, of runs (runs, texts), that the first words of the sketches leave in doubt.
+
+        Each sketch is fetched from memory once a run and not once a pair, which is where the time of most pairs goes.
+        """
+        first, second = np.triu_indices(runs.shape[1], 1)
+        words, largest = self._first_words(runs), self.n_grams[runs].max(axis=1)
+        apart = np.zeros((len(runs), len(first)), dtype=np.uint16)
+        for word in words:
+            apart += np.bitwise_count(word[:, first] ^ word[:, second])
+        run, pair = np.nonzero(apart <= _most_apart(2 * largest, threshold)[:, None])
+        return runs[run, first[pair]], runs[run, second[pair]]
+
+    def pairs_behind(self, run: Places, n_first: int, threshold: float) -> tuple[Places, Places]:
+        """The pairs of one of the first texts of a run and one behind it that the first words of the sketches leave in doubt."""
+        words = self._first_words(run)
+        apart = np.zeros((n_first, len(run)), dtype=np.uint16)
+        for word in words:
+            apart += np.bitwise_count(word[:n_first, None] ^ word)
+        first, second = np.nonzero(np.triu(apart <= _most_apart(2 * self.n_grams[run].max(), threshold), 1))
+        return run[first], run[second]
+
+    def _first_words(self, places: Places) -> NDArray[np.uint64]:
+        """The first words of sketches: (words, *places)."""
+        return np.ascontiguousarray(np.moveaxis(self.bits[:, :_FIRST_WORDS][places], -1, 0))
 
     def near(self, i: int, others: Places, threshold: float) -> Places:
         """Those of the others that may be alike text i."""
         a = np.full(len(others), i, dtype=np.int64)
         return others[self.sizes_fit(a, others, threshold) & self.sketches_fit(a, others, threshold)]
+
+
+def _most_apart(together: NDArray[Any], threshold: float) -> Places:
+    """How many grams may be in one of two texts only that have so many together, if they are to reach the threshold."""
+    most: Places = np.floor((1 - threshold) / (1 + threshold) * together + _ROUNDING).astype(np.int64)
+    return most
 
 
 @dataclass
@@ -117,24 +153,21 @@ class Judge:
                 for start in chosen.tolist():
                     self._see_long(np.unique(members[start : start + length]))
                 continue
-            first, second = np.triu_indices(length, 1)
-            step = max(1, _AT_ONCE // len(first))
+            step = max(1, 2 * _AT_ONCE // (length * (length - 1)))
             for k in range(0, len(chosen), step):
-                some = chosen[k : k + step, None]
-                self.see(members[some + first].ravel(), members[some + second].ravel())
+                runs = members[chosen[k : k + step, None] + np.arange(length)]
+                self.see(*self.sketched.pairs_within(runs, self.threshold))
 
-    def _see_long(self, members: Places) -> None:
-        """A run with many rows, from each of them to those behind it, until no two that are left have different labels."""
-        for k in range(len(members) - 1):
-            others = members[k:]
+    def _see_long(self, run: Places) -> None:
+        """A run with many rows, some of them and all behind these at a time, until no two that are left have different labels."""
+        while len(run) > 1:
             if self.label is not None:
-                labels = self.label(others)
-                others = others[labels != labels[0]]
-                if not len(others):
+                labels = self.label(run)
+                if (labels == labels[0]).all():
                     return
-            else:
-                others = others[1:]
-            self.see(np.full(len(others), members[k]), others)
+            n_first = max(1, min(len(run), _AT_ONCE // len(run)))
+            self.see(*self.sketched.pairs_behind(run, n_first, self.threshold))
+            run = run[n_first:]
 
     def see(self, a: Places, b: Places) -> None:
         """Judge these pairs."""
