@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / ".prove" / "intervals.json"
 TABLE = ROOT / "docs" / "proofs.md"
 BEGIN, END = "<!-- intervals: written by python -m tests.prove.cells -->", "<!-- end of intervals -->"
-N_SETS, N_SETS_OF_CORPUS, PART = 5_000, 1_000, 250
+N_SETS, PART = 5_000, 250
 SHARED = ("resampling.py", "estimates.py", "metrics/metric.py")
 CODE = {
     "rows": ("bca.py",),
@@ -93,8 +93,8 @@ def _intervals() -> list[Cell]:
     cells += [Cell(f"groups, {name}", n, one.interval, *_wanted(n < 30)) for name, one in GROUPS.items() for n in (10, 25, 30, 60)]
     cells += [Cell("accuracy, any share", n, accuracy_interval(None), *_wanted(n < 100)) for n in (20, 50, 100, 300)]
     cells += [Cell(f"accuracy, {share:g} right", n, accuracy_interval(share), *_wanted(False)) for share in (0.7, 0.9) for n in (100, 300)]
-    cells += [Cell("macro-F1", n, macro_f1_interval, *_wanted(n < 100), N_SETS_OF_CORPUS) for n in (50, 100, 400)]
-    cells += [Cell(name, n, one.interval, *_wanted(n < 100), N_SETS_OF_CORPUS) for name, one in CORPUS.items() for n in (50, 100, 300)]
+    cells += [Cell("macro-F1", n, macro_f1_interval, *_wanted(n < 100)) for n in (50, 100, 400)]
+    cells += [Cell(name, n, one.interval, *_wanted(n < 100)) for name, one in CORPUS.items() for n in (50, 100, 300)]
     few = CalibrationError.few_rows
     cells += [Cell(name, n, one.interval, *_wanted(n < few)) for name, one in CALIBRATION.items() for n in (50, 100, 300, 1_000)]
     return cells

@@ -6,6 +6,7 @@ import ctypes
 import mmap
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,20 +62,23 @@ class Keeper:
     """Sees to it that what is freed and kept does not pile up: blocks of ever other sizes leave gaps between them.
 
     Beyond `most_bytes`, what lies free is given back, `RARELY`: where that is exceeded again soon, more is needed than was
-    foreseen, and the bound is raised to what is held. No number that is computed hangs on it.
+    foreseen, and the bound is raised to what is held. No number that is computed hangs on it. `held` says what the
+    process holds, and `free` gives back what lies free.
     """
 
     most_bytes: int
     since: int = RARELY
+    held: Callable[[], int | None] = held_bytes
+    free: Callable[[], None] = give_back
 
     def look(self) -> None:
         """Look at what the process holds, after a micro-batch."""
-        held = held_bytes()
+        held = self.held()
         self.since += 1
         if held is None or held <= self.most_bytes:
             return
         if self.since > RARELY:
-            give_back()
+            self.free()
             self.since = 0
         else:
             self.most_bytes = held

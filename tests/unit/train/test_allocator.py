@@ -21,38 +21,46 @@ has_listing = pytest.mark.skipif(held_bytes() is None, reason="this system does 
 has_glibc = pytest.mark.skipif(getattr(ctypes.CDLL(None), "malloc_trim", None) is None, reason="not glibc")
 
 
-@pytest.fixture
-def given(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """What is held at each look, taken from its end; what is given back is counted by a number below 0."""
-    held: list[int] = []
-    monkeypatch.setattr(allocator, "held_bytes", held.pop)
-    monkeypatch.setattr(allocator, "give_back", lambda: held.insert(0, -1))
-    return held
+class Told:
+    """A process that holds what it is told to, look by look, and counts how often memory was given back."""
+
+    def __init__(self, *held: int) -> None:
+        self.held, self.times_freed = iter(held), 0
+
+    def free(self) -> None:
+        self.times_freed += 1
+
+    def keeper(self, most_bytes: int) -> Keeper:
+        return Keeper(most_bytes, held=lambda: next(self.held), free=self.free)
 
 
-def test_nothing_is_given_back_below_the_bound_and_once_above_it(given: list[int]) -> None:
-    keeper = Keeper(100)
-    given[:] = [101, 100, 99]
-    for _ in range(2):
+def test_nothing_is_given_back_below_the_bound_and_once_above_it() -> None:
+    told = Told(99, 100, 101)
+    keeper = told.keeper(100)
+    for times_freed in (0, 0, 1):
         keeper.look()
-    assert given == [101]
-    keeper.look()
-    assert given == [-1] and keeper.most_bytes == 100
+        assert told.times_freed == times_freed
+    assert keeper.most_bytes == 100
 
 
-def test_what_is_exceeded_again_soon_is_needed_and_later_it_is_given_back_again(given: list[int]) -> None:
-    keeper = Keeper(100)
-    given[:] = [131, *[130] * (RARELY - 1), 120, 110]
+def test_what_is_exceeded_again_soon_is_needed_and_later_it_is_given_back_again() -> None:
+    told = Told(110, 120, *[130] * (RARELY - 1), 131)
+    keeper = told.keeper(100)
     keeper.look()
-    assert given.pop(0) == -1
+    assert (told.times_freed, keeper.most_bytes) == (1, 100)
     keeper.look()
-    assert keeper.most_bytes == 120
-    keeper.look()
-    assert keeper.most_bytes == 130
-    while len(given) > 1:
+    assert (told.times_freed, keeper.most_bytes) == (1, 120)
+    for _ in range(RARELY - 1):
         keeper.look()
+        assert (told.times_freed, keeper.most_bytes) == (1, 130)
     keeper.look()
-    assert given == [-1] and keeper.most_bytes == 130
+    assert (told.times_freed, keeper.most_bytes) == (2, 130)
+
+
+def test_where_nobody_says_what_is_held_nothing_is_given_back() -> None:
+    told = Told()
+    Keeper(0, held=lambda: None, free=told.free).look()
+    assert told.times_freed == 0
 
 
 @has_listing
