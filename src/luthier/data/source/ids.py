@@ -47,10 +47,11 @@ class RowIds:
         if found is None:
             raise RowError(f'the id column "{self.column}" is empty or missing')
         if self._named:
-            first = self._places.setdefault(_key(found), (name, line))
-            if first != (name, line):
+            first = self._places.get(_key(found))
+            if first is not None:
                 raise RowError(f'the id "{found}" is not its own: the same id stands at {first[0]}:{first[1]}',
                                "give each row its own id, or leave id out under [data]: rows are then named by their content")
+            self._places[_key(found)] = (name, line)
         return found
 
     def _hash_id(self, digest: str) -> str:

@@ -9,7 +9,7 @@ import polars
 import pytest
 
 from luthier.core.errors import LuthierError
-from luthier.core.examples import Labelled
+from luthier.core.examples import Labelled, Text
 from luthier.data.source.ids import record_hash
 from luthier.data.source.reading import BadRow, Data, read, recognise
 
@@ -141,6 +141,14 @@ def test_an_id_column_that_nobody_named_and_that_names_no_row_is_passed_over(tmp
     rows = _read(Data(_jsonl(tmp_path / "r.jsonl", *records, second)))
     assert [row.id for row in rows] == [record_hash(record) for record in (*records, second)]
     assert rows[0].extra == {"id": 1}
+
+
+def test_rows_that_stand_on_one_line_may_not_share_an_id_either(tmp_path: Path) -> None:
+    days = [{"day": "mon", "text": "a"}, {"day": "tue", "text": "b"}, {"day": "mon", "text": "a"}]
+    (tmp_path / "days.json").write_text(json.dumps(days))
+    rows = _read(Data(str(tmp_path / "days.json"), id="day"))
+    assert [type(row) for row in rows[:2]] == [Text, Text] and [row.id for row in rows[:2]] == ["mon", "tue"]
+    assert isinstance(rows[2], BadRow) and 'the id "mon" is not its own' in rows[2].problem
 
 
 def test_a_repeated_id_in_the_named_column_is_a_bad_row_that_names_the_first_place(tmp_path: Path) -> None:
