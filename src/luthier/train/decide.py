@@ -67,7 +67,7 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     memory = fit_memory(found, network, cuts.layout)
     # Of micro-batches none sees more a node than its densest row, or than a whole step, whose rows may stand on a long trunk.
     some = [rows for step in steps for rows in (step, *([row] for row in step))]
-    density = max(_kept_pairs(cuts, rows) / max(1.0, float(cuts.features(rows)[1])) for rows in some)
+    density = max(_kept_pairs(cuts, rows) / float(cuts.features(rows)[1]) for rows in some)
     fits = min(cuts.max_nodes, memory.most_nodes(budget / SLACK, density))
     chosen = _cheapest(replace(cuts, max_nodes=max(1, fits), costs=fit_costs(found)), steps)
     parts = [(int(chosen.features(part)[1]), _kept_pairs(chosen, part)) for rows in steps for part in chosen.cut(rows)]

@@ -18,10 +18,11 @@ from luthier.objectives import Imitate
 from luthier.text.batching import Costs, CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train import costs, decide
-from luthier.train.decide import BOUNDS, Subject, budget_bytes, choose_kernel, some_steps, total_bytes
+from luthier.train.costs import Memory
+from luthier.train.decide import BOUNDS, SLACK, Subject, budget_bytes, choose_kernel, keeper_for, some_steps, total_bytes
 from luthier.train.loop import accumulate
 from luthier.train.optim import trained_parameters
-from luthier.train.plan import Plan, settle_plan
+from luthier.train.plan import Foreseen, Plan, make_plan, settle_plan
 from luthier.train.precision import Precision
 
 CPU = torch.device("cpu")
@@ -157,3 +158,20 @@ def test_pairs_of_rows_that_are_too_long_for_their_weights_to_be_kept_take_no_me
     short, long = make_row(list(range(1, 11)), [0] + [1] * 9), make_row([1] * 1102, [0] + [1] * 1101)
     assert decide._kept_pairs(cuts, [short]) == decide._kept_pairs(cuts, [short, long]) == cuts.features([short])[2] > 0
     assert decide._kept_pairs(cuts, [long]) == 0
+
+
+def test_the_memory_foreseen_is_that_of_the_dearest_micro_batch() -> None:
+    memory, mb = Memory(fixed=4 * 2**20, per_node=2**20, states=3 * 2**20, per_pair=2**19), 2**20
+    parts = [(10, 0.0), (4, 20.0), (5, 1.0)]
+    assert decide._foreseen(memory, WHOLE, parts, 5.0, 100.0 * mb) == Foreseen(21, 100, 10, round(3.5 * mb))
+    thin = dataclasses.replace(memory, thin=2.0**18)
+    some = dataclasses.replace(WHOLE, recompute_over=4)
+    assert decide._foreseen(thin, some, parts, 5.0, 100.0 * mb) == Foreseen(21, 100, 10, round(3.5 * mb), 2**18)
+    assert decide._foreseen(thin, some, parts[::2], 5.0, 100.0 * mb).peak_mb == round(7 + 10 / 4)
+
+
+def test_a_keeper_goes_by_what_the_process_held_before_and_what_was_foreseen_above_it() -> None:
+    plan = make_plan(WHOLE, PRECISION, CPU)
+    assert keeper_for(plan, 10**9) is None
+    keeper = keeper_for(dataclasses.replace(plan, memory=Foreseen(200, 1000, 10, 1)), 10**9)
+    assert keeper is not None and keeper.most_bytes == 10**9 + round(SLACK * 200 * 2**20)
