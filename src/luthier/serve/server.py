@@ -90,6 +90,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self.service, self.is_up = service, is_up
         self._asked_at: float | None = None
+        self._has_said_so = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that it is up only when it is: signals are heard from here on."""
@@ -97,17 +98,19 @@ class _Server(uvicorn.Server):
         self.is_up()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal: the first asks, the second insists."""
+        """A signal: the first asks, the second insists. It may come in the middle of a line of the log, so that nothing is written here."""
         if self._asked_at is None:
             self._asked_at = time.monotonic()
             self.service.state.is_stopping = True
-            LOG.warning("stopping: %d requests are being answered", self.service.state.n_requests)
         else:
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to leave."""
         if self._asked_at is not None:
+            if not self._has_said_so:
+                self._has_said_so = True
+                LOG.warning("stopping: %d requests are being answered", self.service.state.n_requests)
             is_late = time.monotonic() - self._asked_at > self.service.limits.grace_s
             if is_late and (n_lost := self.service.worker.abandon()):
                 LOG.warning("%d replies were cut off", n_lost)
