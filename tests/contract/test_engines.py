@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.test_streaming import ORDERS, assert_same, family
+from tests.processes import below, cmdline, listening
 
 from luthier import __version__
 from luthier.core.errors import LuthierError, LuthierErrors
@@ -267,23 +266,6 @@ def test_the_start_and_the_speed_are_told(ray: Ray, tmp_path: Path) -> None:
     assert ray.told[-1].startswith("Ray: 1,000 rows in 2 pieces") and ray.told[-1].endswith("rows/s")
 
 
-def below() -> list[int]:
-    """This process and all below it."""
-    pids = [os.getpid()]
-    for pid in pids:
-        with contextlib.suppress(FileNotFoundError):
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                pids += map(int, (task / "children").read_text().split())
-    return pids
-
-
-def cmdline(pid: int) -> str:
-    """The words that a process was started with."""
-    with contextlib.suppress(FileNotFoundError):
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    return ""
-
-
 @needs_ray
 @pytest.mark.slow
 def test_a_cluster_that_this_process_has_is_used_and_left_as_it_is(ray: Ray, tmp_path: Path) -> None:
@@ -292,23 +274,6 @@ def test_a_cluster_that_this_process_has_is_used_and_left_as_it_is(ray: Ray, tmp
         with OnRay(told.append) as engine:
             engine.work(Touching(tmp_path), parts("a"), lambda piece: None, (tmp_path,))
     assert len(told) == 4 and told[0].startswith("Ray: used as this process has it") and "used as" in told[2]
-
-
-def listening() -> dict[str, str]:
-    """Where this process and all below it listen: number of the socket → address."""
-    addresses = {}
-    for name, family_of in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
-        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A":
-                words = bytes.fromhex(fields[1].partition(":")[0])
-                address = b"".join(words[i : i + 4][::-1] for i in range(0, len(words), 4))
-                addresses[fields[9]] = socket.inet_ntop(family_of, address)
-    mine = {}
-    for pid in below():
-        links = [os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
-        mine |= {link: addresses[link[8:-1]] for link in links if link.startswith("socket:") and link[8:-1] in addresses}
-    return mine
 
 
 @needs_ray

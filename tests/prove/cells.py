@@ -62,7 +62,6 @@ class Cell:
     least: float
     most: float
     few: bool
-    n_sets: int = N_SETS
 
     @property
     def key(self) -> str:
@@ -118,7 +117,7 @@ INTERVALS, TESTS = _intervals(), _tests()
 
 def run(cell: Cell, n_sets: int | None = None, kept: Path = KEPT) -> Tally:
     """Judge the cell's sets from where an earlier call stopped; a kill loses at most the last 250."""
-    wanted = cell.n_sets if n_sets is None else min(n_sets, cell.n_sets)
+    wanted = N_SETS if n_sets is None else min(n_sets, N_SETS)
     tally = _read(kept).get(cell.key, Tally())
     while tally.n_sets < wanted:
         found = [cell.judge(cell.n, seed) for seed in range(tally.n_sets, min(wanted, tally.n_sets + PART))]

@@ -137,7 +137,7 @@ def answer_to(do: Callable[[P], None], piece: P) -> Answer:
         do(piece)
     except LuthierError as error:
         return "refused", [(one.where, one.problem, one.fix) for one in error.errors]
-    except Exception:
+    except Exception:  # whatever it is, it is raised again in the process that gave the piece
         return "failed", traceback.format_exc()
     return "done", None
 
