@@ -17,9 +17,9 @@ from luthier.text.rows import Row, n_shared, sort_key
 
 Batch: TypeAlias = Forest | Padded
 Layout: TypeAlias = Literal["forest", "packed", "padded"]
-KNEES = (512, 1024, 2048)
-"""Nodes of a micro-batch from which on each further one may cost more, as states leave the processor's caches."""
-FEATURES = ("call", "nodes", "pairs", "sources", "rows", *(f"nodes over {knee}" for knee in KNEES))
+KNEE = 4096
+"""Nodes of a micro-batch from which on each further one may cost more, as states leave the processor's last cache."""
+FEATURES = ("call", "nodes", "pairs", "sources", "rows", f"nodes over {KNEE}")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Costs:
     """Seconds of one micro-batch, forward and backward: a sum over what it holds, none of which makes it cheaper.
 
     A `call` costs something by itself, and so does each node; each pair of a node and one that it sees; each state of
-    which the output layer predicts something (a source); each row, for its branch; and each node over one of `KNEES`.
+    which the output layer predicts something (a source); each row, for its branch; and each node beyond the first `KNEE`.
     Where nothing was measured, micro-batches are to be few, and their nodes.
     """
 
@@ -36,12 +36,12 @@ class Costs:
     pair: float = 0.0
     source: float = 0.0
     row: float = 0.0
-    over: tuple[float, ...] = (0.0,) * len(KNEES)
+    over: float = 0.0
 
     @property
     def weights(self) -> NDArray[np.float64]:
         """The coefficients in the order of `FEATURES`."""
-        return np.array([self.call, self.node, self.pair, self.source, self.row, *self.over])
+        return np.array([self.call, self.node, self.pair, self.source, self.row, self.over])
 
     def seconds(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Of micro-batches whose features (…, F) are given."""
@@ -162,7 +162,7 @@ class _Sizes:
             found = np.stack([width * n_rows, n_rows * (width * (width + 1) // 2), found[:, 2], n_rows], 1)
         fits = max(1, int(np.searchsorted(found[:, 0], max_nodes, side="right")))
         found = found[:fits].astype(np.float64)
-        over = np.maximum(found[:, :1] - np.array(KNEES), 0.0)
+        over = np.maximum(found[:, :1] - KNEE, 0.0)
         return np.concatenate([np.ones((fits, 1)), found, over], 1)
 
     def _stop(self, i: int, max_nodes: int) -> int:

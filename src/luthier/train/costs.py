@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,17 +18,22 @@ from torch import nn
 from luthier.core.jsonvalue import Json
 from luthier.models.network import Network
 from luthier.objectives import Objective
-from luthier.text.batching import KNEES, Costs, CutPlan, Layout
+from luthier.text.batching import Costs, CutPlan, Layout
 from luthier.text.rows import Row, make_row
 from luthier.train.allocator import give_back, held_bytes
 from luthier.train.loop import accumulate
 
+T = TypeVar("T")
 LIMIT_S = 3.5
 """Measuring ends after about so long; what it did not come to is continued in proportion."""
+LARGEST_S = 12.0
+"""The two turns of the largest micro-batch may take so long together."""
 AGREE = 0.05
 """Two turns that differ by no more than this share are believed; else there is a third while there is time."""
 LEAST_GROWN, MOST_GAPS = 16 * 2**20, 2.0
 """Gaps are told from a growth of so many bytes on, and are taken to double it at the most."""
+BEYOND = 0.15
+"""Where measuring does not reach: of a CPU's micro-batches, a node over `KNEE` is taken to cost so much more (docs/log.md, 2026-11-22)."""
 DOUBT = 0.2
 """What a cost beside calls and nodes is held to explain without being needed, as a relative error."""
 
@@ -107,19 +112,20 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
     seconds: list[float] = []
     grown: list[int] = []
     began, rest_at = turn.clock(), at_rest(network)
-    wanted = shapes(context, most_nodes)
-    for i, shape in enumerate(wanted):
-        rows = shape.rows(network.n_vocabulary)
+
+    def take(rows: list[Row], left_s: float) -> bool:
         size = cuts.features(rows)
-        # Each micro-batch comes again. The last, which is the largest, is worth more: memory cannot be told from small ones.
-        left_s = 3 * LIMIT_S if i == len(wanted) - 1 else LIMIT_S - 2 * (turn.clock() - began)
-        if i >= 2 and _goes_too_far(size, features, seconds, grown, left_s, budget):
-            continue
+        if len(made) >= 2 and _goes_too_far(size, features, seconds, grown, left_s, budget):
+            return False
         # The kernels' own preparation belongs to no micro-batch.
-        seconds.append(min(turn(rows) for _ in range(3 if i == 0 else 1)))
+        seconds.append(min(turn(rows) for _ in range(1 if made else 3)))
         made.append(rows)
         features.append(size.tolist())
         grown.append(max(0, _held(network) - rest_at))
+        return True
+
+    batches = [shape.rows(network.n_vocabulary) for shape in shapes(context, most_nodes)]
+    take_in_time(batches, take, lambda: turn.clock() - began, lambda rows: float(cuts.features(rows)[1]))
     second = [turn(rows) for rows in made]
     for i, (before, after) in enumerate(zip(seconds, second, strict=True)):
         agreed = abs(after - before) <= AGREE * min(before, after) or turn.clock() - began > 2 * LIMIT_S
@@ -127,6 +133,22 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
     alternating = max(0, _held(network) - rest_at)
     at_rest(network)  # the run itself begins without the gaps that these have left in memory
     return {"features": [*features], "seconds": [*seconds], "grown_bytes": [*grown], "alternating_bytes": alternating}
+
+
+def take_in_time(
+    batches: Sequence[T], take: Callable[[T, float], bool], spent_s: Callable[[], float], n_nodes: Callable[[T], float]
+) -> None:
+    """Take batches, the small ones first, as far as time goes, and the largest that can be had in any case.
+
+    `take` is given a batch and the seconds that two turns of it may take, and says whether it took it. The largest is worth
+    more time than others: neither memory nor what a node costs can be told from small ones.
+    """
+    *first, last = batches
+    left = [batch for batch in first if not take(batch, LIMIT_S - 2 * spent_s())]
+    most = max((n_nodes(batch) for batch in first if batch not in left), default=0.0)
+    for batch in (last, *reversed(left)):
+        if n_nodes(batch) > most and take(batch, LARGEST_S):
+            return
 
 
 def _goes_too_far(
@@ -207,20 +229,21 @@ def thin_bytes(network: Network, objective: Objective, cuts: CutPlan, context: i
         network.n_recomputed = 0
 
 
-def fit_costs(found: Mapping[str, Any]) -> Costs:
+def fit_costs(found: Mapping[str, Any], beyond: float = BEYOND) -> Costs:
     """The costs nearest to what was measured, by relative error, none below 0 (Lawson & Hanson, 1974, chapter 23).
 
     Where the measurements cannot tell costs apart, as where a model is so slow that few were made, calls and nodes are
-    taken to cost rather than pairs, sources, rows, or nodes over a knee: a slight penalty on these sees to it.
+    taken to cost rather than pairs, sources or rows: a slight penalty on these sees to it. A node over `KNEE` is taken to
+    cost more by the share `beyond`. Below it, nothing makes smaller micro-batches the cheaper ones but padding: what
+    measurements seemed to say of them was the noise of a busy machine (docs/log.md, 2026-11-22).
     """
-    features, seconds = np.array(found["features"]), np.maximum(np.array(found["seconds"]), 1e-6)
+    features, seconds = np.array(found["features"])[:, :-1], np.maximum(np.array(found["seconds"]), 1e-6)
     scaled = features / seconds[:, None]
     unit = np.where(scaled.max(0) > 0, scaled.max(0), 1.0)
     doubted = DOUBT * np.eye(len(unit))[2:]
     weights, _ = nnls(np.concatenate([scaled / unit, doubted]), np.r_[np.ones(len(seconds)), np.zeros(len(doubted))])
-    call, node, pair, source, row, *over = (float(f"{value:.4g}") for value in weights / unit)
-    assert len(over) == len(KNEES), "each knee has a coefficient"
-    return Costs(call, node, pair, source, row, tuple(over))
+    call, node, pair, source, row = (float(f"{value:.4g}") for value in weights / unit)
+    return Costs(call, node, pair, source, row, float(f"{beyond * node:.4g}"))
 
 
 def fit_memory(found: Mapping[str, Any], network: Network, layout: Layout) -> Memory:

@@ -18,15 +18,13 @@ from luthier.objectives import Objective
 from luthier.text.batching import CutPlan
 from luthier.text.rows import Row
 from luthier.train.allocator import Keeper
-from luthier.train.costs import Memory, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
+from luthier.train.costs import BEYOND, Memory, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
 from luthier.train.plan import Foreseen, Plan, make_plan
 from luthier.train.precision import Precision
 from luthier.train.record import Record, machine
 
-BOUNDS = (512, 1024, 2048, 4096, 8192)
-"""What the nodes of a micro-batch may be bounded by."""
-WORTH = 1.005
-"""A smaller bound takes less memory, and is taken if steps cost no more than so many times what they cost at best."""
+LONGEST = 8192
+"""Costs are measured with rows of no more than so many tokens."""
 SHARE = 0.6
 """Of the memory that is there beside the model, a run takes no more than this."""
 SLACK = 1.05
@@ -58,7 +56,7 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     network.attention_kernel = kernel = choose_kernel(network, cuts.layout)
     budget = budget_bytes(network)
     whole = max(float(cuts.features(rows)[1]) for rows in steps)
-    context = min(subject.longest, max(BOUNDS))
+    context = min(subject.longest, LONGEST)
     largest = shapes(context, int(whole))[-1]
     about = {**machine(network.device), **shape_of(network, subject.objective), "layout": cuts.layout, "kernel": kernel, "context": context}
     record = Record({**about, "version": __version__})
@@ -69,7 +67,8 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     some = [rows for step in steps for rows in (step, *([row] for row in step))]
     density = max(_kept_pairs(cuts, rows) / float(cuts.features(rows)[1]) for rows in some)
     fits = min(cuts.max_nodes, memory.most_nodes(budget / SLACK, density))
-    chosen = _cheapest(replace(cuts, max_nodes=max(1, fits), costs=fit_costs(found)), steps)
+    costs = fit_costs(found, BEYOND if network.device.type == "cpu" else 0.0)
+    chosen = replace(cuts, max_nodes=max(1, fits), costs=costs)
     parts = [(int(chosen.features(part)[1]), _kept_pairs(chosen, part)) for rows in steps for part in chosen.cut(rows)]
     nodes = max(n_nodes for n_nodes, _ in parts)
     if max(nodes, subject.longest) > fits and len(network.recomputable) > 1:
@@ -130,14 +129,6 @@ def total_bytes(device: torch.device) -> int:
         if path.is_file() and (said := path.read_text(encoding="ascii").strip()).isdecimal():
             found.append(int(said))
     return min(found)
-
-
-def _cheapest(cuts: CutPlan, steps: Sequence[Sequence[Row]]) -> CutPlan:
-    """The cuts with the smallest bound at which steps cost hardly more than at the best."""
-    plans = [replace(cuts, max_nodes=bound) for bound in BOUNDS if bound < cuts.max_nodes] + [cuts]
-    looked_at = [rows for i, rows in enumerate(steps) if i == 0 or (i + 1) * len(rows) <= _N_ROWS]
-    seconds = [sum(plan.seconds(rows) for rows in looked_at) for plan in plans]
-    return next(plan for plan, spent in zip(plans, seconds, strict=True) if spent <= WORTH * min(seconds))
 
 
 def _foreseen(memory: Memory, cuts: CutPlan, parts: Sequence[tuple[int, float]], density: float, budget: float) -> Foreseen:

@@ -19,7 +19,7 @@ from luthier.text.batching import Costs, CutPlan
 from luthier.train.precision import Precision
 from luthier.train.record import processor
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def read_plan(path: Path, fingerprint: str) -> Plan | None:
     found: Any = read_json(path)
     if not isinstance(found, Mapping) or found.get("fingerprint") != fingerprint or found.get("format") != FORMAT:
         return None
-    costs = Costs(**{**found["cuts"]["costs"], "over": tuple(found["cuts"]["costs"]["over"])})
+    costs = Costs(**found["cuts"]["costs"])
     memory = None if found["memory"] is None else Foreseen(**found["memory"])
     kernel: KernelName = found["kernel"] if found["kernel"] in KERNELS else "products"
     return Plan(

@@ -22,7 +22,7 @@ from luthier.core.errors import LuthierError
 from luthier.core.files import read_json, text_hash, write_json
 from luthier.core.jsonvalue import Json
 
-FORMAT = 3
+FORMAT = 4
 """Raised when what is measured, or how, changes."""
 VECTOR_UNITS = frozenset({
     "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_bf16", "amx_int8",

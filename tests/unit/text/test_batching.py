@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
+from luthier.text.batching import FEATURES, KNEE, Costs, CutPlan, Layout
 from luthier.text.forest import make_forest, usual_size, visible
 from luthier.text.padded import make_padded
 from luthier.text.rows import Row, make_row, n_shared, sort_key
@@ -195,7 +195,7 @@ def every_cut(n: int) -> list[list[int]]:
     return [[n], *([first, *rest] for first in range(1, n) for rest in every_cut(n - first))] if n else [[]]
 
 
-COSTS = Costs(call=0.7, node=1.0, pair=0.11, source=0.3, row=0.2, over=(0.5, 0.0, 0.0))
+COSTS = Costs(call=0.7, node=1.0, pair=0.11, source=0.3, row=0.2, over=0.5)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -233,13 +233,13 @@ def test_features_count_what_a_micro_batch_holds() -> None:
     # Read are 1 2, 1 2 4 and 6: the last token of each is only predicted.
     rows = [make_row([1, 2, 3], [0, 0, 1]), make_row([1, 2, 4, 5], [0, 0, 1, 1]), make_row([6, 7], [0, 1])]
     forest = dict(zip(FEATURES, CutPlan("forest", 99, 0).features(rows), strict=True))
-    assert forest == {"call": 1, "nodes": 4, "pairs": 6 + 1, "sources": 3, "rows": 3, **{f"nodes over {knee}": 0 for knee in KNEES}}
+    assert forest == {"call": 1, "nodes": 4, "pairs": 6 + 1, "sources": 3, "rows": 3, f"nodes over {KNEE}": 0}
     packed = dict(zip(FEATURES, CutPlan("packed", 99, 0).features(rows), strict=True))
     assert (packed["nodes"], packed["pairs"], packed["sources"]) == (6, 3 + 6 + 1, 4)
     padded = dict(zip(FEATURES, CutPlan("padded", 99, 0).features(rows), strict=True))
     assert (padded["nodes"], padded["pairs"], padded["sources"]) == (9, 18, 4)
-    long = make_row([3] * 600)
-    assert dict(zip(FEATURES, CutPlan("packed", 99, 0).features([long]), strict=True))["nodes over 512"] == 88
+    long = make_row([3] * (KNEE + 88))
+    assert dict(zip(FEATURES, CutPlan("packed", 99, 0).features([long]), strict=True))[f"nodes over {KNEE}"] == 88
 
 
 def test_only_what_has_more_nodes_than_may_be_kept_is_recomputed() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,9 @@ from tests.tiny import VOCABULARY, tiny_network
 
 from luthier.methods import Full, LoRA
 from luthier.objectives import Classify, Imitate
-from luthier.text.batching import FEATURES, KNEES, Costs, CutPlan, Layout
-from luthier.train.costs import Memory, bytes_of_a_pair, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
+from luthier.text.batching import FEATURES, KNEE, Costs, CutPlan, Layout
+from luthier.train import costs
+from luthier.train.costs import BEYOND, Memory, Shape, bytes_of_a_pair, fit_costs, fit_memory, measure, shape_of, shapes, thin_bytes
 
 FOREST = CutPlan("forest", 8192, 0)
 BUDGET = 1e10
@@ -29,26 +32,34 @@ def test_made_up_rows_are_no_longer_than_the_models_and_no_batch_larger_than_the
 
 
 def test_the_made_up_batches_tell_every_cost_apart() -> None:
-    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])
-    beyond = KNEES.index(2048) + 6  # only one of them has more nodes than this
-    assert np.linalg.matrix_rank(features / features.max(0)) == len(FEATURES) == beyond
+    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])[:, :-1]
+    assert np.linalg.matrix_rank(features / features.max(0)) == len(FEATURES) - 1
 
 
 def test_costs_that_made_the_measurements_are_found_again() -> None:
-    made = Costs(0.05, 4e-4, 2e-7, 3e-5, 2e-3, (0.0, 1e-4, 0.0))
+    made = Costs(0.05, 4e-4, 2e-7, 3e-5, 2e-3, 0.25 * 4e-4)
     features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])
-    found = fit_costs({"features": features.tolist(), "seconds": made.seconds(features).tolist()})
-    other = np.array([[1, 900, 90_000, 300, 11, 388, 0, 0], [1, 1500, 1_000_000, 100, 3, 988, 476, 0]])
+    found = fit_costs({"features": features.tolist(), "seconds": made.seconds(features).tolist()}, beyond=0.25)
+    other = np.array([[1, 900, 90_000, 300, 11, 0], [1, 5500, 1_000_000, 100, 3, 5500 - KNEE]])
     np.testing.assert_allclose(found.seconds(other), made.seconds(other), rtol=0.1)
     np.testing.assert_allclose(found.seconds(features), made.seconds(features), rtol=0.05)
 
 
 def test_costs_are_never_below_zero_and_few_measurements_are_laid_to_calls_and_nodes() -> None:
     features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])[:3]
-    found = fit_costs({"features": features.tolist(), "seconds": (0.1 + 1e-3 * features[:, 1]).tolist()})
-    assert found.call == pytest.approx(0.1, rel=0.02) and found.node == pytest.approx(1e-3, rel=0.02)
-    falling = fit_costs({"features": features.tolist(), "seconds": [3.0, 2.0, 1.0]})
+    found = fit_costs({"features": features.tolist(), "seconds": (0.1 + 1e-3 * features[:, 1]).tolist()}, 0.0)
+    assert found.call == pytest.approx(0.1, rel=0.02) and found.node == pytest.approx(1e-3, rel=0.02) and found.over == 0
+    falling = fit_costs({"features": features.tolist(), "seconds": [3.0, 2.0, 1.0]}, BEYOND)
     assert (falling.weights >= 0).all() and falling.call > 0
+
+
+def test_whatever_noise_was_measured_rows_that_fit_before_the_knee_stand_in_one_micro_batch() -> None:
+    features = [FOREST.features(shape.rows(8000)).tolist() for shape in shapes(4096, 4096)]
+    rows = Shape(20, 3, 150, 75).rows(8000)
+    for seed in range(20):
+        seconds = np.array(features)[:, 1] * np.random.default_rng(seed).uniform(0.5, 2.0, len(features))
+        plan = replace(FOREST, costs=fit_costs({"features": features, "seconds": seconds.tolist()}, BEYOND))
+        assert [len(part) for part in plan.cut(rows)] == [20]
 
 
 def test_memory_is_a_line_through_the_half_and_the_whole_with_gaps_and_holds_the_optimizers_states() -> None:
@@ -56,7 +67,7 @@ def test_memory_is_a_line_through_the_half_and_the_whole_with_gaps_and_holds_the
     LoRA(rank=2).attach(network, 0)
     network.attention_kernel = "flash"
     states = 2 * sum(one.numel() * 8 for one in network.parameters() if one.requires_grad)
-    sizes = [[1, n, 0, 0, 0, 0, 0, 0] for n in (32, 256, 512, 512, 1024, 1024)]
+    sizes = [[1, n, 0, 0, 0, 0] for n in (32, 256, 512, 512, 1024, 1024)]
     grown = [n * 100_000 for n in (50, 300, 700, 900, 1300, 1900)]
     found = {"features": sizes, "grown_bytes": grown, "alternating_bytes": 1800 * 100_000}
     memory = fit_memory(found, network, "forest")
@@ -74,7 +85,7 @@ def test_memory_is_a_line_through_the_half_and_the_whole_with_gaps_and_holds_the
 def test_gaps_at_most_double_what_was_measured_and_are_not_told_from_next_to_nothing(grown: int, alternating: int, gaps: float) -> None:
     network = tiny_network()
     network.attention_kernel = "products"
-    found = {"features": [[1, 1024, 1e9, 0, 0, 0, 0, 0]], "grown_bytes": [grown], "alternating_bytes": alternating}
+    found = {"features": [[1, 1024, 1e9, 0, 0, 0]], "grown_bytes": [grown], "alternating_bytes": alternating}
     assert fit_memory(found, network, "forest").per_pair == gaps * bytes_of_a_pair(network, "forest")
 
 
@@ -85,7 +96,7 @@ def test_the_weights_of_pairs_are_kept_by_products_and_foreseen_apart() -> None:
     assert bytes_of_a_pair(network, "forest") == bytes_of_a_pair(network, "packed") == heads * network.compute_dtype.itemsize
     assert bytes_of_a_pair(network, "padded") == 0
     weights = int(bytes_of_a_pair(network, "forest"))
-    sizes = [[1, n, pairs, 0, 0, 0, 0, 0] for n, pairs in ((100, 50), (200, 900))]
+    sizes = [[1, n, pairs, 0, 0, 0] for n, pairs in ((100, 50), (200, 900))]
     found = {"features": sizes, "grown_bytes": [1000 + 50 * weights, 2000 + 900 * weights], "alternating_bytes": 0}
     memory = fit_memory(found, network, "forest")
     assert memory == Memory(0, 10.0, memory.states, per_pair=weights)
@@ -116,6 +127,28 @@ def test_measuring_stops_before_a_batch_that_would_not_fit() -> None:
     Full().attach(network, 0)
     assert len(measure(network, Imitate(), FOREST, 30, 5000, budget=-1.0)["features"]) == 2
     assert len(measure(network, Imitate(), FOREST, 30, 5000, BUDGET)["features"]) > 4
+
+
+@pytest.mark.parametrize(
+    ("wanted", "taken"),
+    [
+        ([32, 100, 300, 600], [32, 100, 600]),  # the largest has time of its own
+        ([32, 100, 500, 1000, 2000], [32, 100, 500]),  # where it goes too far, the next smaller one
+        ([32, 100, 300, 5000, 5000], [32, 100, 300]),
+        ([32, 100, 5000, 50], [32, 100]),  # nothing smaller than what there is
+    ],
+)
+def test_the_largest_micro_batch_that_can_be_had_is_measured(wanted: list[int], taken: list[int]) -> None:
+    """By a clock that takes a second for each 100 nodes."""
+    had: list[int] = []
+
+    def take(n: int, left_s: float) -> bool:
+        goes = 2 * n / 100 <= left_s
+        had.extend([n] * goes)
+        return goes
+
+    costs.take_in_time(wanted, take, lambda: sum(had) / 100, float)
+    assert had == taken
 
 
 def test_recomputing_is_measured_and_switched_off_again() -> None:

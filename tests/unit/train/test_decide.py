@@ -15,11 +15,11 @@ from luthier.methods import Full
 from luthier.models.network import Network
 from luthier.models.probe import probe
 from luthier.objectives import Imitate
-from luthier.text.batching import Costs, CutPlan
+from luthier.text.batching import KNEE, Costs, CutPlan
 from luthier.text.rows import Row, make_row
 from luthier.train import costs, decide
 from luthier.train.costs import Memory
-from luthier.train.decide import BOUNDS, SLACK, Subject, budget_bytes, choose_kernel, keeper_for, some_steps, total_bytes
+from luthier.train.decide import SLACK, Subject, budget_bytes, choose_kernel, keeper_for, some_steps, total_bytes
 from luthier.train.loop import accumulate
 from luthier.train.optim import trained_parameters
 from luthier.train.plan import Foreseen, Plan, make_plan, settle_plan
@@ -118,13 +118,14 @@ def test_recomputing_is_on_for_the_large_micro_batches_alone(monkeypatch: pytest
     assert all(depth == (2 if n > 12 else 0) for n, depth in seen)
 
 
-def test_the_smallest_bound_is_taken_that_costs_hardly_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = [tiny_rows(400, seed=1, shared=1)]
-    calls_are_free = Costs(call=0.0, node=1.0)
-    monkeypatch.setattr(decide, "fit_costs", lambda found: calls_are_free)
-    assert plan_for(full_network(), steps).cuts.max_nodes == BOUNDS[0]
-    monkeypatch.setattr(decide, "fit_costs", lambda found: dataclasses.replace(calls_are_free, call=1000.0))
-    assert plan_for(full_network(), steps).cuts.max_nodes == 4096  # the first bound that the 3,105 nodes fit into
+def test_rows_are_cut_as_the_measured_costs_say_within_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tiny_rows(800, seed=1, shared=1)
+    assert CutPlan("forest", 8192, 0).features(rows)[1] > KNEE
+    for dear, n_parts in ((1e-9, 1), (1e9, 2)):
+        monkeypatch.setattr(decide, "BEYOND", dear)
+        plan = plan_for(full_network(), [rows])
+        assert plan.cuts.costs.over == pytest.approx(dear * plan.cuts.costs.node, rel=1e-3)
+        assert len(plan.cuts.cut(rows)) == n_parts
 
 
 def test_the_budget_is_what_is_said_or_a_share_of_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:

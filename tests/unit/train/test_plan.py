@@ -26,7 +26,7 @@ def _same_threads() -> Iterator[None]:
 
 
 def decide() -> Plan:
-    cuts = CutPlan("forest", 4096, 2, Costs(0.5, 0.25, 1e-9, 0.0, 1.0, (1e-5, 0.0, 0.0)), recompute_over=900)
+    cuts = CutPlan("forest", 4096, 2, Costs(0.5, 0.25, 1e-9, 0.0, 1.0, 1e-5), recompute_over=900)
     made = make_plan(cuts, Precision("float32", "a test"), CPU)
     return dataclasses.replace(made, kernel="flash", memory=Foreseen(100, 200, 30, 4, 5))
 
