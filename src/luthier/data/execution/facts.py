@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,8 @@ def without_text(example: AnyExample, columns: Sequence[str]) -> AnyExample:
     """The row's id, label, place and parent, and of its other columns the ones that are asked for."""
     extra = {name: lookup(example.extra, name) for name in columns} if columns else _NOTHING
     if isinstance(example, Labelled):
-        return Labelled(example.id, "", example.label, source=example.source, parent=example.parent, extra=extra)
+        label = None if example.label is None else sys.intern(example.label)  # each row was read with a string of its own
+        return Labelled(example.id, "", label, source=example.source, parent=example.parent, extra=extra)
     return Text(example.id, "", source=example.source, parent=example.parent, extra=extra)
 
 

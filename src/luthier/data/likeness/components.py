@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,19 +38,20 @@ class Components:
         a, b = self.of(i), self.of(j)
         self._parents[max(a, b)] = min(a, b)
 
-    def all(self) -> list[list[int]]:
+    def all(self) -> Iterator[list[int]]:
         """Every component, its members in order, by its smallest member."""
-        return [component.tolist() for component in self._parts()]
+        return (component.tolist() for component in self._parts())
 
     def several(self) -> list[list[int]]:
         """The components of more than one member."""
         return [component.tolist() for component in self._parts() if len(component) > 1]
 
-    def _parts(self) -> list[NDArray[np.int64]]:
+    def _parts(self) -> Iterator[NDArray[np.int64]]:
         roots = self.of_each(np.arange(len(self._parents)))
         order = np.argsort(roots, kind="stable")
         cuts = np.flatnonzero(np.diff(roots[order])) + 1
-        return np.split(order, cuts) if len(order) else []
+        # One after another: a list of as many arrays as there are rows would take more memory than all else that is known of them.
+        return (order[start:stop] for start, stop in pairwise([0, *cuts.tolist(), len(order)]) if stop > start)
 
 
 def joined_by_key(keys: Iterable[Iterable[Hashable]], n: int) -> Components:

@@ -49,17 +49,22 @@ class Relations:
     ties: Ties
     alike: Mapping[Tie, tuple[Tie, ...]]
 
+    @property
+    def n_ties(self) -> int:
+        """Ties are numbered from 0 to one below this."""
+        return 1 + max(int(self.ties.table.max(initial=NONE)), max(self.alike, default=NONE))
+
     def around(self, i: int) -> Iterator[Tie]:
         """Every tie that a row related to row i has one of."""
         for tie in self.ties[i]:
             yield tie
             yield from self.alike.get(tie, ())
 
-    def clusters(self, rows: Iterable[int]) -> list[list[int]]:
+    def clusters(self, rows: Iterable[int]) -> Iterator[list[int]]:
         """These rows, put together as far as relations among them reach."""
         chosen = np.fromiter(rows, dtype=np.int64)
         components = Components(len(chosen))
-        first_with = np.full(int(self.ties.table.max(initial=NONE)) + 1, NONE, dtype=np.int64)
+        first_with = np.full(self.n_ties, NONE, dtype=np.int64)
         for column in self.ties.table[chosen].T:
             k = np.flatnonzero(column != NONE)
             tied, first, member_of = np.unique(column[k], return_index=True, return_inverse=True)
@@ -71,7 +76,7 @@ class Relations:
             for other in others:
                 if tie < other and first_with[tie] != NONE and first_with[other] != NONE:
                     components.join(int(first_with[tie]), int(first_with[other]))
-        return [chosen[component].tolist() for component in components.all()]
+        return (chosen[component].tolist() for component in components.all())
 
     def among(self, rows: Sequence[int]) -> Relations:
         """The relations of some of the rows, which are numbered from 0 in this order."""

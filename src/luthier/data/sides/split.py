@@ -89,7 +89,7 @@ def assign(
         placing.place_wanted({i: {own[i]} for i in in_order if i not in wanted})
     else:
         placing.place_new_beside_old(in_order)
-        rest = [i for i in in_order if i not in placing.side_of and i not in placing.refused]
+        rest = [i for i in in_order if placing.is_open(i)]
         clusters = [
             Sorted(cluster, examples[cluster[0]].id, labels_in(_label(examples[i]) for i in cluster)) for cluster in placing.clusters(rest)
         ]
@@ -99,7 +99,7 @@ def assign(
             _place_afresh(placing, clusters, split, seed)
     ids = [row.id for row in examples]
     return Sides(
-        {ids[i]: side for i, side in placing.side_of.items()}, {ids[i]: sides for i, sides in placing.refused.items()}, unfit, found
+        {ids[i]: side for i, side in placing.placed()}, {ids[i]: sides for i, sides in placing.refused.items()}, unfit, found
     )
 
 
@@ -135,13 +135,14 @@ def _label(example: AnyExample) -> str:
 
 def _place_by_hash(placing: Placing, labels: Sequence[str], clusters: Sequence[Sorted], split: AnySplit, seed: int) -> None:
     """Each cluster where its smallest id falls; a label that is new to training starts there."""
-    learnt = {labels[i] for i, side in placing.side_of.items() if side == "train"}
+    learnt = {labels[i] for i, side in placing.placed() if side == "train"}
     for cluster in sorted(clusters, key=lambda one: (unit(seed, "split", one.name), one.rows)):
         side = _drawn(split, seed, cluster.name)
-        if not split.wants(side) or not set(cluster.labels) <= learnt:
+        own = {label for label, _ in cluster.labels}
+        if not split.wants(side) or not own <= learnt:
             side = "train"
         if side == "train":
-            learnt |= set(cluster.labels)
+            learnt |= own
         placing.place_all(cluster.rows, side)
 
 
