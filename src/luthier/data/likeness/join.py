@@ -63,11 +63,20 @@ def join(
         found: is given arrays of i and of j.
         label: texts with equal labels are not compared; None if all are. It may go by what was found before.
         folder: where keys are kept that memory is too small for; the system's folder of temporary files if it is None.
-        advance: told of so many texts more that have been read; it raises where somebody has asked to stop.
+        advance: told of so many texts more, each of which counts half when it is read and half when its keys are compared; it
+            raises where somebody has asked to stop.
 
     """
     if len(texts) < 2:
         return
+    n_told = 0
+
+    def tell(share: float) -> None:
+        nonlocal n_told
+        n_done = round(share * len(texts))
+        advance(n_done - n_told)
+        n_told = n_done
+
     sample = _sample(texts)
     n_bytes = sum(map(len, sample)) * len(texts) // len(sample)
     scheme = _quickest(sample, threshold, len(texts))
@@ -75,17 +84,18 @@ def join(
     with KeysOnDisk(n_bytes // 3, folder) as keys:
 
         def note(start: int, sets: GramSets) -> None:
-            advance(len(sets.n_grams))
+            tell(0.5 * (start + len(sets.n_grams)) / len(texts))
             for one in scheme.keys(sets):
                 keys.add(one.keys, (one.rows + start).astype(np.int32))
                 loose.append(one.loose + start)
 
         judge = Judge(texts, Sketched.of(texts, n_words(len(texts), n_bytes), note), threshold, found, label)
-        for bucket in keys.buckets():
-            advance(0)
+        for done, bucket in enumerate(keys.buckets()):
+            tell(0.5 + 0.5 * done / keys.n_buckets)
             judge.see_runs(*bucket)
     for i in np.unique(np.concatenate(loose)).tolist():
         judge.see(np.full(len(texts), i), np.arange(len(texts)))
+    tell(1.0)
 
 
 def _sample(texts: Sequence[str]) -> list[str]:
@@ -236,7 +246,7 @@ class KeysOnDisk:
     """Keys with the rows that have them, in buckets by key; what is too much for memory is in files without names."""
 
     def __init__(self, n_expected: int, folder: Path | None) -> None:
-        self._n_buckets = min(_MOST_FILES, 1 << int(np.ceil(np.log2(max(1, n_expected / _BUCKET)))))
+        self.n_buckets = min(_MOST_FILES, 1 << int(np.ceil(np.log2(max(1, n_expected / _BUCKET)))))
         self._folder = folder
         self._files: list[IO[bytes]] = []
         self._held: list[tuple[NDArray[np.uint64], NDArray[np.int32]]] = []
@@ -271,13 +281,13 @@ class KeysOnDisk:
 
     def _spill(self) -> None:
         if not self._files:
-            self._files = [tempfile.TemporaryFile(dir=self._folder) for _ in range(self._n_buckets)]  # noqa: SIM115
+            self._files = [tempfile.TemporaryFile(dir=self._folder) for _ in range(self.n_buckets)]  # noqa: SIM115
         held = np.empty(self._n_held, dtype=_PAIR)
         held["key"] = np.concatenate([keys for keys, _ in self._held])
         held["row"] = np.concatenate([rows for _, rows in self._held])
-        bucket = (held["key"] & np.uint64(self._n_buckets - 1)).astype(np.int64)
+        bucket = (held["key"] & np.uint64(self.n_buckets - 1)).astype(np.int64)
         held = held[np.argsort(bucket, kind="stable")]
-        ends = np.cumsum(np.bincount(bucket, minlength=self._n_buckets))
+        ends = np.cumsum(np.bincount(bucket, minlength=self.n_buckets))
         for file, part in zip(self._files, np.split(held, ends[:-1]), strict=True):
             file.write(part.tobytes())
         self._held, self._n_held = [], 0

@@ -220,6 +220,15 @@ def test_somebody_may_stop_it() -> None:
         joined(variations(20, 1, (5, 9)), 0.8, advance=stop)
 
 
+def test_a_text_counts_half_when_it_is_read_and_half_when_its_keys_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(join, "_BUCKET", 1 << 8)
+    monkeypatch.setattr(join, "_SPILL", 1 << 8)
+    told: list[int] = []
+    joined(variations(60, 1, (40, 60)), 0.8, advance=told.append)
+    assert sum(told) == 60 and min(told) >= 0
+    assert sum(1 for n in told if n) > 4, "it does not stand still while keys are compared"
+
+
 @given(st.lists(st.text(max_size=200), min_size=1, max_size=12), st.sampled_from([1, 4, 16]))
 @settings(max_examples=80, deadline=None)
 def test_sketches_differ_in_no_more_bits_than_texts_in_grams(texts: list[str], words: int) -> None:
