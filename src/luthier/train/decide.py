@@ -27,7 +27,7 @@ LONGEST = 8192
 """Costs are measured with rows of no more than so many tokens."""
 SHARE = 0.6
 """Of the memory that is there beside the model, a run takes no more than this."""
-SLACK = 1.05
+SLACK = 1.1
 """What lies free between blocks may take so many times what was foreseen; then it is given back."""
 _N_STEPS, _N_ROWS, _TRUNK = 64, 512, 512
 _MB = 2**20
