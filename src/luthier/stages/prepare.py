@@ -15,6 +15,7 @@ from luthier.core.runs import Run
 from luthier.core.secret_keys import secrets_folder
 from luthier.data.engine import Engine
 from luthier.data.execution.facts import Account, Written, account, facts, write_large_json
+from luthier.data.execution.light import OnSides
 from luthier.data.execution.spool import from_line, kept_line
 from luthier.data.execution.streamed import ROWS_IN_SHARD, Streamed, Work
 from luthier.data.execution.streaming import clean_on_disk
@@ -139,7 +140,7 @@ def prepare(
         sides, rows = _parted(cleaned, data, settled, work)
         gone = going(lambda: _on(rows, "train"), prepare.steps, prepare.balance, seed, home)
         cleaned.drop(gone, work.folder)
-        rows = [(row, side) for row, side in rows if row.id not in gone]
+        rows = rows.without(gone)
         parted = _Parted(cleaned, sides, rows, account(cleaned.dropped_lines()), label_errors.warning(prepare.steps, home))
         check(rows, parted.dropped.rows(), settled.split, _where(data))
         # From here on the files change, and what an earlier run made of them is no longer there.
@@ -156,7 +157,7 @@ def _on(rows: Iterable[tuple[AnyExample, str]], *sides: str) -> Iterator[AnyExam
     return (row for row, side in rows if side in sides)
 
 
-def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tuple[Sides, list[tuple[AnyExample, str]]]:
+def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tuple[Sides, OnSides]:
     """The sides, and the rows, without their texts, with theirs; those that have none are dropped."""
     split = settled.split
     with work.shown("gathering", cleaned.n_kept) as advance:
@@ -169,7 +170,7 @@ def _parted(cleaned: Streamed, data: Data, settled: Settled, work: Work) -> tupl
         related = relations_of(found.said, split.near_duplicate_threshold, is_first, work.folder, advance)
     sides = part(found.rows, lambda: (row.example for row in cleaned.rows()), data, settled, known, related)
     cleaned.drop(drops(sides, split), work.folder)
-    return sides, [(row, sides.of[row.id]) for row in found.rows if row.id in sides.of]
+    return sides, OnSides(found.rows, sides.of)
 
 
 def _certified(home: Path, group: str | None, threshold: float, work: Work) -> tuple[Certificate, str]:
@@ -193,7 +194,7 @@ class _Parted:
 
     cleaned: Streamed
     sides: Sides
-    rows: list[tuple[AnyExample, str]]
+    rows: OnSides
     dropped: Account
     told: Sequence[str] = ()
 
@@ -241,7 +242,7 @@ def _write(parted: _Parted, data: Data, recognised: Recognised, settled: Settled
         warnings=(*said, *settings_warning(settled.old_settings, settings)),
     )
     assert result.read == result.kept + dropped.n_rows, "every row that was read is kept or dropped"
-    kept_on = {row.id: sides.of[row.id] for row, _ in parted.rows}
+    kept_on = {row.id: side for row, side in parted.rows}
     now, absent = prepared.sides_to_keep(kept_on, {**settled.recorded.sides, **sides.of}, dropped.twins)
     write_json(home / prepared.CLEANING, result.as_dict())
     record: dict[str, Json] = {"schema": 1, "settings": settings, "test_sha256": test_hash, "sides": now, "absent": absent}

@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luthier.core.examples import AnyExample, Labelled, Text
+from luthier.core.examples import Text
 from luthier.core.files import atomic_writer
 from luthier.core.jsonvalue import Json, to_bytes
+from luthier.data.execution.light import LightRows
 from luthier.data.execution.spool import from_line
 from luthier.data.execution.streamed import Streamed
 from luthier.data.likeness.said import Said
 from luthier.data.pipeline import DroppedRow
-from luthier.data.shapes.columns import lookup
 
 _TOLD_EVERY = 1000
-_NOTHING: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, eq=False)
 class Facts:
     """Of the kept rows: `rows` without texts, in order; what they `said`, for the join."""
 
-    rows: list[AnyExample]
+    rows: LightRows
     said: Said
 
 
@@ -63,23 +61,14 @@ def facts(cleaned: Streamed, group_column: str | None, columns: Sequence[str], f
 
     """
     said = Said(group_column, folder)
-    rows: list[AnyExample] = []
+    rows = LightRows(columns)
     for row in cleaned.rows():
         said.add(row.example)
-        rows.append(without_text(row.example, columns))
+        rows.add(row.example)
         if len(rows) % _TOLD_EVERY == 0:
             advance(_TOLD_EVERY)
     advance(len(rows) % _TOLD_EVERY)
     return Facts(rows, said)
-
-
-def without_text(example: AnyExample, columns: Sequence[str]) -> AnyExample:
-    """The row's id, label, place and parent, and of its other columns the ones that are asked for."""
-    extra = {name: lookup(example.extra, name) for name in columns} if columns else _NOTHING
-    if isinstance(example, Labelled):
-        label = None if example.label is None else sys.intern(example.label)  # each row was read with a string of its own
-        return Labelled(example.id, "", label, source=example.source, parent=example.parent, extra=extra)
-    return Text(example.id, "", source=example.source, parent=example.parent, extra=extra)
 
 
 def account(lines: Iterable[bytes]) -> Account:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from luthier.core.errors import Complaints, LuthierError
 from luthier.core.examples import AnyExample, Labelled
@@ -20,7 +20,7 @@ _N_NAMED = 5
 _TORN = 20
 """One row in so many that had to go to keep the sides apart is worth a word."""
 
-Placed = Sequence[tuple[AnyExample, str]]
+Placed = Collection[tuple[AnyExample, str]]
 
 
 def label_counts(rows: Placed) -> dict[str, dict[str, int]]:
