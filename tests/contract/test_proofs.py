@@ -195,9 +195,9 @@ def test_proofs_take_no_more_memory_than_training_may(runs: Runs) -> None:
     made = runs.get("answer", "lora")
     plan = read_plan(made.run.plan, fingerprint_of(made.run))
     assert plan is not None and plan.memory is not None
-    tight = replace(plan, cuts=replace(plan.cuts, max_nodes=5), memory=replace(plan.memory, budget_mb=1, node_bytes=2**16))
-    assert cuts_to_prove(tight).max_nodes == 8, "1 MB holds 8 nodes of twice 64 KB"
-    assert cuts_to_prove(replace(tight, cuts=replace(plan.cuts, max_nodes=9))).max_nodes == 9
+    tight = replace(plan.memory, budget_mb=1, node_bytes=2**16, n_nodes=5)
+    assert cuts_to_prove(replace(plan, memory=tight)).max_nodes == 8, "1 MB holds 8 nodes of twice 64 KB"
+    assert cuts_to_prove(replace(plan, memory=replace(tight, n_nodes=9))).max_nodes == 9, "what training had"
     assert cuts_to_prove(replace(plan, memory=None)).max_nodes == plan.cuts.max_nodes
 
 

@@ -159,12 +159,15 @@ def _stops(rowed: Rowed, bundle: Tuned) -> Found:
 
 
 def cuts_to_prove(plan: Plan) -> CutPlan:
-    """Training's layout with as few micro-batches as memory allows, half of what training's would have, float32 being wider.
+    """Training's layout with as few micro-batches as memory allows.
 
+    They have half of the nodes that training's might have had, float32 being wider, but no fewer than those did have.
     Where smaller ones were cheaper, rows that share a beginning could stand apart, and nothing that is shared be compared.
     """
-    fits = 0 if plan.memory is None else plan.memory.budget_mb * 2**20 // max(1, 2 * plan.memory.node_bytes)
-    return replace(plan.cuts, max_nodes=max(plan.cuts.max_nodes, min(MICRO_NODES, fits)), costs=Costs())
+    if plan.memory is None:
+        return replace(plan.cuts, costs=Costs())
+    fits = plan.memory.budget_mb * 2**20 // max(1, 2 * plan.memory.node_bytes)
+    return replace(plan.cuts, max_nodes=max(plan.memory.n_nodes, min(MICRO_NODES, fits)), costs=Costs())
 
 
 def _about_numbers(recipe: Recipe, run: Run, rows: _Rendered, bundle: Tuned, tuned: Mapping[str, Any]) -> Iterator[tuple[str, Found]]:

@@ -102,10 +102,6 @@ class CutPlan:
         """Whether a micro-batch is too large to keep for its gradient what it computes."""
         return self.recompute_over is not None and batch.n_nodes > self.recompute_over
 
-    def seconds(self, rows: Sequence[Row]) -> float:
-        """What the micro-batches of one step cost together, by the costs of this plan."""
-        return sum(float(self.costs.seconds(self.features(part))) for part in self.cut(rows))
-
     def features(self, part: Sequence[Row]) -> NDArray[np.float64]:
         """What one micro-batch of these rows holds, in the order of `FEATURES`."""
         groups = self._ordered(part)

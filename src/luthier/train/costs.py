@@ -25,7 +25,7 @@ from luthier.train.loop import accumulate
 
 T = TypeVar("T")
 LIMIT_S = 3.5
-"""Measuring ends after about so long; what it did not come to is continued in proportion."""
+"""The first round ends after about so long, but for the largest micro-batch; what it did not come to is continued in proportion."""
 LARGEST_S = 12.0
 """The two turns of the largest micro-batch may take so long together."""
 AGREE = 0.05
@@ -37,7 +37,7 @@ At the least, since a run's sizes are more than those that were measured (eleven
 foreseen without it: docs/log.md, 2026-11-22).
 """
 BEYOND = 0.15
-"""Where measuring does not reach: of a CPU's micro-batches, a node over `KNEE` is taken to cost so much more (docs/log.md, 2026-11-22)."""
+"""Where measuring does not reach: on a CPU a node over `KNEE` is taken to cost so much more than others do (docs/log.md, 2026-11-22)."""
 DOUBT = 0.2
 """What a cost beside calls and nodes is held to explain without being needed, as a relative error."""
 
@@ -73,6 +73,13 @@ def shapes(context: int, most_nodes: int) -> list[Shape]:
         if n <= 1024:
             found += [Shape(n // whole, 0, whole, min(8, whole - 1)), Shape(max(1, (n - trunk) // branch), trunk, branch, 1)]
     return [shape for i, shape in enumerate(found) if i < 2 or shape.trunk + shape.n_rows * shape.own <= most_nodes]
+
+
+def made_up(cuts: CutPlan, context: int, most_nodes: int, n_vocabulary: int) -> list[list[Row]]:
+    """The rows of these micro-batches, by how many nodes they are in the layout at hand: where nothing is shared, trunks count often."""
+    found = [(i, shape.rows(n_vocabulary)) for i, shape in enumerate(shapes(context, most_nodes))]
+    sized = [(float(cuts.features(rows)[1]), i, rows) for i, rows in found]
+    return [rows for n_nodes, i, rows in sorted(sized, key=lambda one: one[:2]) if i < 2 or n_nodes <= most_nodes]
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
         grown.append(max(0, _held(network) - rest_at))
         return True
 
-    batches = [shape.rows(network.n_vocabulary) for shape in shapes(context, most_nodes)]
+    batches = made_up(cuts, context, most_nodes, network.n_vocabulary)
     take_in_time(batches, take, lambda: turn.clock() - began, lambda rows: float(cuts.features(rows)[1]))
     second = [turn(rows) for rows in made]
     for i, (before, after) in enumerate(zip(seconds, second, strict=True)):
@@ -142,7 +149,7 @@ def measure(network: Network, objective: Objective, cuts: CutPlan, context: int,
 def take_in_time(
     batches: Sequence[T], take: Callable[[T, float], bool], spent_s: Callable[[], float], n_nodes: Callable[[T], float]
 ) -> None:
-    """Take batches, the small ones first, as far as time goes, and the largest that can be had in any case.
+    """Take batches, which come by size, as far as time goes, and the largest that can be had in any case.
 
     `take` is given a batch and the seconds that two turns of it may take, and says whether it took it. The largest is worth
     more time than others: neither memory nor what a node costs can be told from small ones.
@@ -151,7 +158,7 @@ def take_in_time(
     left = [batch for batch in first if not take(batch, LIMIT_S - 2 * spent_s())]
     most = max((n_nodes(batch) for batch in first if batch not in left), default=0.0)
     for batch in (last, *reversed(left)):
-        if n_nodes(batch) > most and take(batch, LARGEST_S):
+        if (batch is last or n_nodes(batch) > most) and take(batch, LARGEST_S):
             return
 
 
@@ -238,16 +245,19 @@ def fit_costs(found: Mapping[str, Any], beyond: float = BEYOND) -> Costs:
 
     Where the measurements cannot tell costs apart, as where a model is so slow that few were made, calls and nodes are
     taken to cost rather than pairs, sources or rows: a slight penalty on these sees to it. A node over `KNEE` is taken to
-    cost more by the share `beyond`. Below it, nothing makes smaller micro-batches the cheaper ones but padding: what
-    measurements seemed to say of them was the noise of a busy machine (docs/log.md, 2026-11-22).
+    cost more than those of the largest micro-batch do with all that hangs on them, by the share `beyond`. Below it, nothing
+    makes smaller micro-batches the cheaper ones but padding: what measurements seemed to say of them was the noise of a
+    busy machine (docs/log.md, 2026-11-22).
     """
     features, seconds = np.array(found["features"])[:, :-1], np.maximum(np.array(found["seconds"]), 1e-6)
     scaled = features / seconds[:, None]
     unit = np.where(scaled.max(0) > 0, scaled.max(0), 1.0)
     doubted = DOUBT * np.eye(len(unit))[2:]
     weights, _ = nnls(np.concatenate([scaled / unit, doubted]), np.r_[np.ones(len(seconds)), np.zeros(len(doubted))])
-    call, node, pair, source, row = (float(f"{value:.4g}") for value in weights / unit)
-    return Costs(call, node, pair, source, row, float(f"{beyond * node:.4g}"))
+    largest = features[features[:, 1].argmax()]
+    of_a_node = float(largest[1:] @ (weights / unit)[1:] / largest[1])
+    call, node, pair, source, row, over = (float(f"{value:.4g}") for value in (*(weights / unit), beyond * of_a_node))
+    return Costs(call, node, pair, source, row, over)
 
 
 def fit_memory(found: Mapping[str, Any], network: Network, layout: Layout) -> Memory:

@@ -67,8 +67,7 @@ def decide(subject: Subject, cuts: CutPlan, steps: Sequence[Sequence[Row]], prec
     some = [rows for step in steps for rows in (step, *([row] for row in step))]
     density = max(_kept_pairs(cuts, rows) / float(cuts.features(rows)[1]) for rows in some)
     fits = min(cuts.max_nodes, memory.most_nodes(budget / SLACK, density))
-    costs = fit_costs(found, BEYOND if network.device.type == "cpu" else 0.0)
-    chosen = replace(cuts, max_nodes=max(1, fits), costs=costs)
+    chosen = replace(cuts, max_nodes=max(1, fits), costs=fit_costs(found, beyond_on(network.device)))
     parts = [(int(chosen.features(part)[1]), _kept_pairs(chosen, part)) for rows in steps for part in chosen.cut(rows)]
     nodes = max(n_nodes for n_nodes, _ in parts)
     if max(nodes, subject.longest) > fits and len(network.recomputable) > 1:
@@ -82,6 +81,11 @@ def _kept_pairs(cuts: CutPlan, rows: Sequence[Row]) -> float:
     """Pairs of a micro-batch whose weights are kept for the gradient: those of rows that are not too long for it."""
     short = [row for row in rows if row.n_read <= MAX_KEPT_KEYS]
     return float(cuts.features(short)[2]) if short else 0.0
+
+
+def beyond_on(device: torch.device) -> float:
+    """How much more a node of a very large micro-batch costs: more where caches matter."""
+    return BEYOND if device.type == "cpu" else 0.0
 
 
 def choose_kernel(network: Network, layout: str) -> KernelName:

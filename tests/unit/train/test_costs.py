@@ -37,7 +37,7 @@ def test_the_made_up_batches_tell_every_cost_apart() -> None:
 
 
 def test_costs_that_made_the_measurements_are_found_again() -> None:
-    made = Costs(0.05, 4e-4, 2e-7, 3e-5, 2e-3, 0.25 * 4e-4)
+    made = Costs(0.05, 4e-4, 2e-7, 3e-5, 2e-3, 1.1e-4)  # of the largest, 128 rows of 32 tokens, half of them sources, a node costs 4.4e-4
     features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])
     found = fit_costs({"features": features.tolist(), "seconds": made.seconds(features).tolist()}, beyond=0.25)
     other = np.array([[1, 900, 90_000, 300, 11, 0], [1, 5500, 1_000_000, 100, 3, 5500 - KNEE]])
@@ -133,9 +133,12 @@ def test_measuring_stops_before_a_batch_that_would_not_fit() -> None:
     ("wanted", "taken"),
     [
         ([32, 100, 300, 600], [32, 100, 600]),  # the largest has time of its own
-        ([32, 100, 500, 1000, 2000], [32, 100, 500]),  # where it goes too far, the next smaller one
-        ([32, 100, 300, 5000, 5000], [32, 100, 300]),
-        ([32, 100, 5000, 50], [32, 100]),  # nothing smaller than what there is
+        ([32, 100, 400, 500, 2000], [32, 100, 500]),  # where it goes too far, the next smaller one
+        ([32, 100, 300, 5000, 5001], [32, 100, 300]),
+        ([32, 100, 101], [32, 100, 101]),
+        ([32, 100, 5000, 5001], [32, 100]),
+        ([32, 60, 80, 90], [32, 60, 80, 90]),  # after two turns of 32 and of 60, 1.66 s are left
+        ([32, 60, 84, 600], [32, 60, 600]),
     ],
 )
 def test_the_largest_micro_batch_that_can_be_had_is_measured(wanted: list[int], taken: list[int]) -> None:
@@ -149,6 +152,28 @@ def test_the_largest_micro_batch_that_can_be_had_is_measured(wanted: list[int], 
 
     costs.take_in_time(wanted, take, lambda: sum(had) / 100, float)
     assert had == taken
+
+
+@pytest.mark.parametrize("most", [600, 1100, 1500, 5000])
+@pytest.mark.parametrize("context", [30, 64, 128, 200, 512, 2048])
+@pytest.mark.parametrize("layout", ["forest", "packed", "padded"])
+def test_what_is_measured_is_in_order_of_size_and_tells_what_a_node_takes(layout: Layout, context: int, most: int) -> None:
+    """Where memory grows by 100 kB a node, it is foreseen to, with the least of gaps."""
+    plan = CutPlan(layout, 8192, 0)
+    nodes = [int(plan.features(rows)[1]) for rows in costs.made_up(plan, context, most, VOCABULARY)]
+    assert nodes == sorted(nodes) and nodes[-1] <= most and len(nodes) > 2
+    network = tiny_network()
+    network.attention_kernel = "flash"
+    largest = np.maximum.accumulate(nodes)
+    found = {"features": [[1, n, 0, 0, 0, 0] for n in nodes], "grown_bytes": (100_000 * largest).tolist(), "alternating_bytes": 0}
+    assert fit_memory(found, network, layout).per_node == pytest.approx(1.08 * 100_000, rel=1e-6)
+
+
+def test_every_micro_batch_is_measured_where_there_is_time() -> None:
+    network = tiny_network()
+    Full().attach(network, 0)
+    for most in (600, 1500):
+        assert len(measure(network, Imitate(), FOREST, 30, most, BUDGET)["features"]) == len(shapes(30, most))
 
 
 def test_recomputing_is_measured_and_switched_off_again() -> None:

@@ -121,11 +121,14 @@ def test_recomputing_is_on_for_the_large_micro_batches_alone(monkeypatch: pytest
 def test_rows_are_cut_as_the_measured_costs_say_within_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tiny_rows(800, seed=1, shared=1)
     assert CutPlan("forest", 8192, 0).features(rows)[1] > KNEE
-    for dear, n_parts in ((1e-9, 1), (1e9, 2)):
-        monkeypatch.setattr(decide, "BEYOND", dear)
-        plan = plan_for(full_network(), [rows])
-        assert plan.cuts.costs.over == pytest.approx(dear * plan.cuts.costs.node, rel=1e-3)
-        assert len(plan.cuts.cut(rows)) == n_parts
+    for over, n_parts in ((0.0, 1), (1.0, 2)):
+        fitted = Costs(call=1.0, node=1e-3, over=over)
+        monkeypatch.setattr(decide, "fit_costs", lambda found, beyond, fitted=fitted: fitted)
+        assert len(plan_for(full_network(), [rows]).cuts.cut(rows)) == n_parts
+
+
+def test_a_very_large_micro_batch_is_dearer_where_caches_matter() -> None:
+    assert decide.beyond_on(CPU) > 0 == decide.beyond_on(torch.device("cuda"))
 
 
 def test_the_budget_is_what_is_said_or_a_share_of_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,7 @@ def join(
             tell(0.5 + 0.5 * done / keys.n_buckets)
             judge.see_runs(*bucket)
     for i in np.unique(np.concatenate(loose)).tolist():
+        advance(0)
         judge.see(np.full(len(texts), i), np.arange(len(texts)))
     tell(1.0)
 

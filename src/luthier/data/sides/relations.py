@@ -43,7 +43,7 @@ class Relations:
     """What ties rows together.
 
     `ties[i]` are the ties of row i: its group, what it asks and what it says as a whole, each with a number. Rows are
-    related if they share a tie, or if a tie of one is in `alike` of a tie of the other.
+    related if they share a tie, or if a tie of one is in `alike` of a tie of the other, which is so both ways round.
     """
 
     ties: Ties
@@ -77,10 +77,6 @@ class Relations:
                 if tie < other and first_with[tie] != NONE and first_with[other] != NONE:
                     components.join(int(first_with[tie]), int(first_with[other]))
         return (chosen[component].tolist() for component in components.all())
-
-    def among(self, rows: Sequence[int]) -> Relations:
-        """The relations of some of the rows, which are numbered from 0 in this order."""
-        return Relations(Ties(self.ties.table[np.asarray(rows, dtype=np.int64)]), self.alike)
 
 
 def relations(examples: Iterable[AnyExample], group_column: str | None, threshold: float) -> Relations:

@@ -127,7 +127,7 @@ def share_out(
             total += n * (2 * (rows_with[one, label] - aim) + n) / aim
         return total
 
-    found: list[Bin | None] = [None] * len(clusters)
+    found: dict[int, Bin] = {}
     for k in sorted(range(len(clusters)), key=lambda k: (-len(clusters[k].rows), seed_of(seed, "split", clusters[k].name))):
         labels = clusters[k].labels
         to_learn = learn_in is not None and any(label not in learnt for label, _ in labels)
@@ -138,7 +138,7 @@ def share_out(
         for label, n in labels:
             rows_with[chosen, label] += n
         found[k] = chosen
-    return [one for one in found if one is not None]
+    return [found[k] for k in range(len(clusters))]
 
 
 def folds_of(clusters: Sequence[Sorted], n_folds: int, seed: int) -> list[int | None]:

@@ -223,9 +223,11 @@ def test_somebody_may_stop_it() -> None:
 def test_a_text_counts_half_when_it_is_read_and_half_when_its_keys_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(join, "_BUCKET", 1 << 8)
     monkeypatch.setattr(join, "_SPILL", 1 << 8)
+    monkeypatch.setattr(grams, "MOST_ROWS", 20)
     told: list[int] = []
     joined(variations(60, 1, (40, 60)), 0.8, advance=told.append)
     assert sum(told) == 60 and min(told) >= 0
+    assert told[:3] == [10, 10, 10], "three blocks of twenty texts"
     assert sum(1 for n in told if n) > 4, "it does not stand still while keys are compared"
 
 
