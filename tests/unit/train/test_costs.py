@@ -45,6 +45,13 @@ def test_costs_that_made_the_measurements_are_found_again() -> None:
     np.testing.assert_allclose(found.seconds(features), made.seconds(features), rtol=0.05)
 
 
+def test_a_node_beyond_the_knee_costs_more_by_a_share_of_all_that_hangs_on_one() -> None:
+    made = Costs(call=0.05, node=1e-4, source=1e-3)  # of the largest, every other node is a source
+    features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 4096)])
+    found = fit_costs({"features": features.tolist(), "seconds": made.seconds(features).tolist()}, beyond=0.5)
+    assert found.over == pytest.approx(0.5 * (1e-4 + 0.5 * 1e-3), rel=0.1)
+
+
 def test_costs_are_never_below_zero_and_few_measurements_are_laid_to_calls_and_nodes() -> None:
     features = np.array([FOREST.features(shape.rows(8000)) for shape in shapes(4096, 10_000)])[:3]
     found = fit_costs({"features": features.tolist(), "seconds": (0.1 + 1e-3 * features[:, 1]).tolist()}, 0.0)
