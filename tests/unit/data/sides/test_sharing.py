@@ -75,7 +75,7 @@ def test_a_large_cluster_counts_with_all_its_rows() -> None:
     bins = share_out(clusters, {"train": 0.5, "test": 0.5}, 0)
     assert set(bins[1:]) == {"train", "test"} - {bins[0]}
     both = [cluster("one", *"aaaaa"), cluster("other", *"aaaaa")]
-    assert share_out(both, {"train": 0.8, "test": 0.2}, 0, by_label=False) == ["train", "train"], "five rows are further from two than from three"
+    assert share_out(both, {"train": 0.8, "test": 0.2}, 0, by_label=False) == ["train", "train"]
     assert labels_in("abcab") == (("a", 2), ("b", 2), ("c", 1))
 
 
