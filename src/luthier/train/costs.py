@@ -240,7 +240,7 @@ def thin_bytes(network: Network, objective: Objective, cuts: CutPlan, context: i
         network.n_recomputed = 0
 
 
-def fit_costs(found: Mapping[str, Any], beyond: float = BEYOND) -> Costs:
+def fit_costs(found: Mapping[str, Any], beyond: float) -> Costs:
     """The costs nearest to what was measured, by relative error, none below 0 (Lawson & Hanson, 1974, chapter 23).
 
     Where the measurements cannot tell costs apart, as where a model is so slow that few were made, calls and nodes are

@@ -56,12 +56,12 @@ def facts(cleaned: Streamed, group_column: str | None, columns: Sequence[str], f
         cleaned: the rows.
         group_column: whose equal values tie rows together.
         columns: what else of `extra` is needed.
-        folder: for texts that memory is too small for.
+        folder: for what memory is too small for.
         advance: told of so many rows more; it raises where somebody has asked to stop.
 
     """
     said = Said(group_column, folder)
-    rows = LightRows(columns)
+    rows = LightRows(columns, folder)
     for row in cleaned.rows():
         said.add(row.example)
         rows.add(row.example)

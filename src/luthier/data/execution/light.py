@@ -1,14 +1,15 @@
-"""Rows without their texts, packed: what splitting goes by, of a million rows in some seventy megabytes."""
+"""Rows without their texts: what splitting goes by, of as many rows as there are."""
 
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import overload
 
 from luthier.core.examples import AnyExample, Labelled, Text
 from luthier.core.jsonvalue import Json, dump
+from luthier.data.likeness.texts import Texts
 from luthier.data.shapes.columns import lookup
 from luthier.data.sides.kinds import Side
 
@@ -16,23 +17,26 @@ from luthier.data.sides.kinds import Side
 class LightRows(Sequence[AnyExample]):
     """Of each row its id, label, place and parent, and of its other columns the ones that are asked for.
 
-    A row is made anew each time it is looked at: as objects they would take six times the memory.
+    A row is made anew each time it is looked at: as objects, a million of them would take half a gigabyte.
+
+    Args:
+        columns: the names of these.
+        folder: for what memory is too small for; the system's folder of temporary files if it is None.
+
     """
 
-    def __init__(self, columns: Sequence[str] = ()) -> None:
+    def __init__(self, columns: Sequence[str] = (), folder: Path | None = None) -> None:
         self._columns = columns
-        self._packed = bytearray()
-        self._ends = array("q", [0])
+        self._lines = Texts(folder)
 
     def add(self, example: AnyExample) -> None:
         """Take in one more row."""
         extra: dict[str, Json] = {name: lookup(example.extra, name) for name in self._columns}
         label = [example.label] if isinstance(example, Labelled) else None
-        self._packed += dump([example.id, example.source, example.parent, extra, label]).encode("utf-8", "surrogatepass")
-        self._ends.append(len(self._packed))
+        self._lines.add(dump([example.id, example.source, example.parent, extra, label]))
 
     def __len__(self) -> int:
-        return len(self._ends) - 1
+        return len(self._lines)
 
     @overload
     def __getitem__(self, i: int) -> AnyExample: ...
@@ -43,8 +47,7 @@ class LightRows(Sequence[AnyExample]):
             return [self[k] for k in range(*i.indices(len(self)))]
         if not -len(self) <= i < len(self):
             raise IndexError(i)
-        i %= len(self)
-        name, source, parent, extra, label = json.loads(self._packed[self._ends[i] : self._ends[i + 1]].decode("utf-8", "surrogatepass"))
+        name, source, parent, extra, label = json.loads(self._lines[i % len(self)])
         if label is None:
             return Text(name, "", source=source, parent=parent, extra=extra)
         return Labelled(name, "", label[0], source=source, parent=parent, extra=extra)
